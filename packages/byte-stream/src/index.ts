@@ -1,0 +1,1 @@
+export type { ByteStream, CloseReason, StreamHandler } from "./byte-stream.ts";

@@ -1,0 +1,13 @@
+export type {
+  Cancel,
+  ConnectOptions,
+  Credentials,
+  CredentialsOptions,
+  DataPath,
+  ListenOptions,
+  Listener,
+  SecureOptions,
+  SecureStream,
+  SocketFactory,
+  SocketStream,
+} from "./port.ts";

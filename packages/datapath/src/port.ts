@@ -1,0 +1,103 @@
+import type { SocketAddress } from "@lateen/addresses";
+import type { ByteStream } from "@lateen/byte-stream";
+import type { Result } from "@lateen/errors";
+
+/** Undoes what it was returned for, if that has not happened yet. Idempotent. */
+export type Cancel = () => void;
+
+/** Options of every socket (dataplane 4.2). `netns` is a descriptor of a network namespace, null for the process's own. */
+export interface SocketOptions {
+  readonly netns: number | null;
+  /** fwmark set on the socket; 0 sets none. */
+  readonly mark: number;
+  /** SO_KEEPALIVE with its three times, null for none. */
+  readonly keepAlive: { readonly idleSec: number; readonly intervalSec: number; readonly probes: number } | null;
+}
+
+export interface ListenOptions extends SocketOptions {
+  readonly address: SocketAddress;
+  /** Accept both families when `address.ip` is `::`. */
+  readonly dualStack: boolean;
+  readonly reusePort: boolean;
+  /** IP_TRANSPARENT: `required` fails the listener when the kernel refuses it. */
+  readonly transparent: "required" | "best-effort" | "off";
+  readonly backlog: number;
+}
+
+export interface ConnectOptions extends SocketOptions {
+  readonly to: SocketAddress;
+  /** Source address to appear with (IP_TRANSPARENT and IP_FREEBIND), null for the kernel's choice. */
+  readonly from: string | null;
+  readonly timeoutMs: number;
+}
+
+/** A stream that is a socket. */
+export interface SocketStream extends ByteStream {
+  /** Where the client wanted to go before the kernel redirected it (SO_ORIGINAL_DST), else the local address. */
+  originalDestination(): SocketAddress;
+}
+
+export interface Listener {
+  readonly address: SocketAddress;
+  /** Whether IP_TRANSPARENT was obtained. */
+  readonly transparent: boolean;
+  /** Stops accepting; accepted streams live on. Idempotent. */
+  close(): void;
+}
+
+export interface CredentialsOptions {
+  /** PKCS#8 PEM. */
+  readonly keyPem: string;
+  /** Leaf first, then intermediates, PEM. */
+  readonly chainPem: string;
+  /** Trust anchors, PEM. */
+  readonly rootsPem: readonly string[];
+}
+/** Key, chain and roots made ready for handshakes; opaque, made by the data path that uses it. */
+export interface Credentials {
+  readonly opaque: unknown;
+}
+
+export interface SecureOptions {
+  readonly role: "client" | "server";
+  readonly credentials: Credentials;
+  /** Offered and required. */
+  readonly alpn: string;
+  readonly timeoutMs: number;
+  /**
+   * Judges the peer after its chain verified against the roots, its validity and its extended key usage held.
+   * @param chainDer the peer's certificates, leaf first
+   * @returns null to accept, else why not
+   */
+  readonly verifyPeer: (chainDer: readonly Uint8Array[]) => string | null;
+}
+export interface SecureStream extends ByteStream {
+  /** The peer's certificates, leaf first, DER. */
+  readonly peerChainDer: readonly Uint8Array[];
+}
+
+/**
+ * What a data thread does with sockets, TLS and time. Everything above this port is callbacks on one thread: no promise, timer
+ * or stream of the runtime, because a driver may block in a loop of its own.
+ */
+export interface DataPath {
+  /** @throws MeshError UNAVAILABLE when the address cannot be bound */
+  listen(options: ListenOptions, onStream: (stream: SocketStream) => void): Listener;
+  connect(options: ConnectOptions, done: (result: Result<SocketStream>) => void): Cancel;
+  /** @throws MeshError BAD_INPUT when key, chain or roots cannot be used */
+  credentials(options: CredentialsOptions): Credentials;
+  /** TLS 1.3 over `stream`, which must not be attached yet; owns it from here on and aborts it on failure. */
+  secure(stream: ByteStream, options: SecureOptions, done: (result: Result<SecureStream>) => void): Cancel;
+  after(ms: number, run: () => void): Cancel;
+  /** Monotonic milliseconds. */
+  nowMs(): number;
+}
+
+/** Makes bare sockets where the runtime cannot (another namespace, marks, spoofed sources). Implemented by `@lateen/linux`. */
+export interface SocketFactory {
+  /** @returns a bound, listening, non-blocking descriptor and whether IP_TRANSPARENT was obtained */
+  listener(options: ListenOptions): { readonly fd: number; readonly transparent: boolean };
+  /** @returns an unconnected, non-blocking descriptor, bound to `from` when that is given */
+  client(options: ConnectOptions): number;
+  originalDestination(fd: number): SocketAddress | null;
+}

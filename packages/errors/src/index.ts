@@ -1,0 +1,1 @@
+export { Code, MeshError, httpStatus, type Result, ok, fail } from "./mesh-error.ts";

@@ -1,0 +1,1 @@
+export { type SpiffeIdentity, formatIdentity, identityPrincipal, parseIdentity } from "./spiffe-identity.ts";

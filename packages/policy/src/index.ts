@@ -1,0 +1,11 @@
+export type {
+  Authorization,
+  AuthorizationAction,
+  AuthorizationScope,
+  Clause,
+  Connection,
+  Match,
+  Rule,
+  ServiceAccountMatch,
+  StringMatch,
+} from "./authorization.ts";
