@@ -1,1 +1,4 @@
-export {};
+export { type Eventually, eventually } from "./eventually.ts";
+export { FakeClock } from "./fake-clock.ts";
+export { describeDifference, golden } from "./golden.ts";
+export { type Skip, requirePrograms, requireRoot, requirement } from "./requirements.ts";
