@@ -1,1 +1,3 @@
 export type { ByteStream, CloseReason, StreamHandler } from "./byte-stream.ts";
+export { ManualLoop, type MemoryPairOptions, memoryPair } from "./memory-pair.ts";
+export { Flow, type PumpDone, type PumpFlows, pump } from "./pump.ts";

@@ -11,3 +11,4 @@ export type {
   SocketFactory,
   SocketStream,
 } from "./port.ts";
+export { portableDataPath } from "./portable-data-path.ts";

@@ -1,0 +1,106 @@
+import type { ByteStream, CloseReason } from "@lateen/byte-stream";
+import type { MeshError, Result } from "@lateen/errors";
+
+/** One header line; names are lower case. */
+export type HeaderField = readonly [name: string, value: string];
+
+/** Undoes what it was returned for, if that has not happened yet. Idempotent. */
+export type Cancel = () => void;
+
+/**
+ * How patient the endpoint is with floods of frames. A stranger gets small budgets; a peer whose certificate was verified gets
+ * generous ones, because strict ones have cut off busy databases.
+ * @see security reference 3.3
+ */
+export type Trust = "stranger" | "authenticated";
+
+export interface HboneOptions {
+  readonly trust: Trust;
+  /** Monotonic milliseconds now; later times come by `tick`. */
+  readonly nowMs: number;
+  /** Runs a function soon, outside the caller. Default `queueMicrotask`; a blocking loop gives its own. */
+  readonly defer?: (run: () => void) => void;
+  /** Called once, when the connection is over and every stream has been told. */
+  readonly onClosed?: (reason: CloseReason) => void;
+}
+
+/** The bytes of one accepted CONNECT. */
+export interface HboneStream extends ByteStream {
+  readonly id: number;
+  /** The peer's header lines, without pseudo-headers: the request's on a server, the response's on a client. */
+  readonly headers: readonly HeaderField[];
+}
+
+/** What client and server connections have in common. */
+export interface HboneConnection {
+  /** Streams that are not over. */
+  readonly active: number;
+  readonly closed: boolean;
+  /** Frames that broke a budget but were let pass, because the peer is authenticated. */
+  readonly overBudget: number;
+  /** Drives keepalive, deadlines and budgets; call about once a second. Late calls are not taken for a silent peer. */
+  tick(nowMs: number): void;
+  /** The peer has now been authenticated (or not). */
+  setTrust(trust: Trust): void;
+  /** Takes no new streams and closes once the present ones are over (GOAWAY). Idempotent. */
+  drain(): void;
+  /** Resets every stream and closes now (GOAWAY NO_ERROR). Idempotent. */
+  abort(): void;
+}
+
+export interface ConnectTarget {
+  /** `ip:port`, `[ip6]:port` or `host:port`. */
+  readonly authority: string;
+  readonly headers: readonly HeaderField[];
+}
+
+export interface HboneClient extends HboneConnection {
+  /** Whether `connect` can start a stream now: not closed or draining, and below `maxStreams`. */
+  readonly ready: boolean;
+  /** Streams the peer allows at once; 100 until it says otherwise. */
+  readonly maxStreams: number;
+  /**
+   * Opens one CONNECT. `done` gets the stream when the peer answered 200; else an error whose `facts.status` is the answer's
+   * status (`http status: 401 Unauthorized`), or whose `facts.unprocessed` is 1 when the peer never looked at the request.
+   */
+  connect(target: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel;
+}
+
+/** A CONNECT that waits for an answer. Exactly one of `accept` and `refuse` is to be called, now or later. */
+export interface ConnectRequest {
+  readonly authority: string;
+  readonly headers: readonly HeaderField[];
+  /** The connection that it came on. */
+  readonly carrier: ByteStream;
+  /** Set by the receiver: called when the client gave up (or sent data too early) before the answer. */
+  onAbandoned: (() => void) | null;
+  /** Answers 200. After `onAbandoned` the stream returned closes at once. */
+  accept(headers: readonly HeaderField[]): HboneStream;
+  /** Answers with an error status and no body. */
+  refuse(status: number, headers?: readonly HeaderField[]): void;
+}
+
+export type HboneServer = HboneConnection;
+
+export interface HbonePoolOptions {
+  /** Opens a tunnel for a key: connects, secures, and wraps it with `hboneClient`. */
+  readonly dial: (key: string, done: (result: Result<HboneClient>) => void) => Cancel;
+  readonly nowMs: number;
+  /** Default 100. */
+  readonly maxStreamsPerTunnel?: number;
+  /** A tunnel without streams is closed after this. Default 5 minutes. */
+  readonly idleMs?: number;
+}
+
+export interface HbonePool {
+  /** Tunnels that are open, pooled or retired. */
+  readonly tunnels: number;
+  /** Opens a CONNECT on a pooled tunnel of this key, or on a new one. */
+  connect(key: string, target: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel;
+  /** Ticks every tunnel and closes idle ones. */
+  tick(nowMs: number): void;
+  /** Refuses new requests and lets every tunnel finish its streams. */
+  drain(): void;
+  /** Closes everything now. Waiting requests fail with this error. */
+  abort(error?: MeshError): void;
+}
