@@ -9,3 +9,15 @@ export type {
   ServiceAccountMatch,
   StringMatch,
 } from "./authorization.ts";
+export { type ApplicablePolicies, type Decision, applicablePolicies, decide, policyKey } from "./decide.ts";
+export { dumpAuthorization } from "./dump-authorization.ts";
+export {
+  type Explanation,
+  type MatchFinding,
+  type PolicyFinding,
+  explainDecision,
+  formatExplanation,
+} from "./explain-decision.ts";
+export { matchHolds, policyMatches } from "./judge-policy.ts";
+export { stringMatches } from "./match.ts";
+export { PolicyStore, type PolicyTarget } from "./policy-store.ts";
