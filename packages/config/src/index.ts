@@ -1,1 +1,3 @@
-export {};
+export { cgroupCpuFiles, grantedCpus } from "./cgroup-cpus.ts";
+export { formatDuration, parseDurationMs } from "./duration.ts";
+export { envCommaList, envDurationMs, envFlag, envInt, envPort, parseEnv } from "./env.ts";
