@@ -11,7 +11,8 @@ export const Code = {
 export type Code = (typeof Code)[keyof typeof Code];
 
 /** An expected outcome as a value: a refused connection or a bad resource is a result, not an exception. */
-export type Result<T, E = MeshError> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E };
+export type Result<T, E = MeshError> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E };
 
 export function ok<T>(value: T): { readonly ok: true; readonly value: T } {
   return { ok: true, value };
