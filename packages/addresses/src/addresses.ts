@@ -26,12 +26,13 @@ function parseV4(text: string): Uint8Array | null {
   return out;
 }
 
-function parseGroups(text: string): number[] | null {
+/** Groups of one side of `::`; only the last side of an address may end in a dotted quad. */
+function parseGroups(text: string, quad: "quad" | "no quad"): number[] | null {
   if (text === "") return [];
   const out: number[] = [];
   const groups = text.split(":");
   for (const [i, g] of groups.entries()) {
-    if (i === groups.length - 1 && g.includes(".")) {
+    if (quad === "quad" && i === groups.length - 1 && g.includes(".")) {
       const v4 = parseV4(g);
       if (v4 === null) return null;
       out.push((v4[0]! << 8) | v4[1]!, (v4[2]! << 8) | v4[3]!);
@@ -46,8 +47,8 @@ function parseGroups(text: string): number[] | null {
 function parseV6(text: string): Uint8Array | null {
   const gap = text.indexOf("::");
   if (gap !== text.lastIndexOf("::")) return null;
-  const head = parseGroups(gap < 0 ? text : text.slice(0, gap));
-  const tail = gap < 0 ? [] : parseGroups(text.slice(gap + 2));
+  const head = gap < 0 ? parseGroups(text, "quad") : parseGroups(text.slice(0, gap), "no quad");
+  const tail = gap < 0 ? [] : parseGroups(text.slice(gap + 2), "quad");
   if (head === null || tail === null) return null;
   const missing = 8 - head.length - tail.length;
   if (gap < 0 ? missing !== 0 : missing < 1) return null;
@@ -87,7 +88,8 @@ function formatV6(b: Uint8Array): string {
  */
 export function ipFromBytes(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
-  if (bytes.length !== 16) throw new MeshError(Code.BadInput, `Cannot read address: ${bytes.length} bytes, not 4 or 16`);
+  if (bytes.length !== 16)
+    throw new MeshError(Code.BadInput, `Cannot read address: ${bytes.length} bytes, not 4 or 16`);
   return isMapped(bytes) ? bytes.subarray(12).join(".") : formatV6(bytes);
 }
 
@@ -103,7 +105,8 @@ export function parseIp(text: string): Result<string> {
  */
 export function ipToBytes(ip: string): Uint8Array {
   const raw = rawBytes(ip);
-  if (raw === null) throw new MeshError(Code.BadInput, `Cannot read address: ${JSON.stringify(ip.slice(0, 100))} is not an IP`);
+  if (raw === null)
+    throw new MeshError(Code.BadInput, `Cannot read address: ${JSON.stringify(ip.slice(0, 100))} is not an IP`);
   return isMapped(raw) ? raw.slice(12) : raw;
 }
 
