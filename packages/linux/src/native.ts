@@ -1,0 +1,137 @@
+import { createRequire } from "node:module";
+import os from "node:os";
+import process from "node:process";
+import { Code, MeshError } from "@lateen/errors";
+
+/** Memory given to C: a view, whose length the caller of this file has checked, or NULL. */
+export type Bytes = Uint8Array | null;
+
+/** The C functions in use. Every pointer is either a view (`Bytes`) or an address inside this module's own scratch memory. */
+export interface Native {
+  readonly errno: () => number;
+  readonly addressOf: (view: Uint8Array) => number;
+  readonly socket: (domain: number, type: number, protocol: number) => number;
+  readonly bind: (fd: number, address: Bytes, length: number) => number;
+  readonly connect: (fd: number, address: Bytes, length: number) => number;
+  readonly listen: (fd: number, backlog: number) => number;
+  readonly accept4: (fd: number, address: number, length: number, flags: number) => number;
+  readonly shutdown: (fd: number, how: number) => number;
+  readonly getsockname: (fd: number, address: number, length: number) => number;
+  readonly getpeername: (fd: number, address: number, length: number) => number;
+  readonly getsockopt: (fd: number, level: number, name: number, value: Bytes, length: number) => number;
+  readonly setsockopt: (fd: number, level: number, name: number, value: Bytes, length: number) => number;
+  readonly send: (fd: number, data: Bytes, length: number, flags: number) => number;
+  readonly sendto: (fd: number, d: Bytes, length: number, flags: number, to: Bytes, toLength: number) => number;
+  readonly recv: (fd: number, data: Bytes, length: number, flags: number) => number;
+  readonly recvfrom: (fd: number, d: Bytes, length: number, flags: number, from: number, fromLength: number) => number;
+  readonly sendmsg: (fd: number, header: number, flags: number) => number;
+  readonly recvmsg: (fd: number, header: number, flags: number) => number;
+  readonly open: (path: Bytes, flags: number, mode: number) => number;
+  readonly close: (fd: number) => number;
+  readonly read: (fd: number, data: Bytes, length: number) => number;
+  readonly write: (fd: number, data: Bytes, length: number) => number;
+  readonly fcntl: (fd: number, command: number, argument: number) => number;
+  readonly dup: (fd: number) => number;
+  readonly poll: (fds: Bytes, count: number, timeoutMs: number) => number;
+  readonly epollCreate: (flags: number) => number;
+  readonly epollCtl: (epoll: number, operation: number, fd: number, event: Bytes) => number;
+  readonly epollWait: (epoll: number, events: Bytes, count: number, timeoutMs: number) => number;
+  readonly eventfd: (initial: number, flags: number) => number;
+  readonly memfdCreate: (name: Bytes, flags: number) => number;
+  readonly setns: (fd: number, kind: number) => number;
+  readonly unshare: (flags: number) => number;
+  readonly mount: (source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes) => number;
+  readonly umount2: (target: Bytes, flags: number) => number;
+  readonly chroot: (path: Bytes) => number;
+  readonly fchdir: (fd: number) => number;
+  readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
+  readonly prctlName: (option: number, name: Bytes) => number;
+  readonly kill: (pid: number, signal: number) => number;
+  readonly pidfdOpen: (pid: number) => number;
+  readonly pidfdSendSignal: (pidfd: number, signal: number) => number;
+  readonly abort: () => void;
+}
+
+type Koffi = typeof import("koffi");
+
+const SYS_PIDFD_SEND_SIGNAL = 424;
+const SYS_PIDFD_OPEN = 434;
+
+function whyNot(): string | null {
+  if (process.platform !== "linux") return `it needs Linux, this is "${process.platform}"`;
+  if (process.arch !== "x64" && process.arch !== "arm64") return `it needs x64 or arm64, this is "${process.arch}"`;
+  if (os.endianness() !== "LE") return "it needs a little-endian machine";
+  return null;
+}
+
+function openKoffi(): Koffi {
+  const why = whyNot();
+  if (why !== null) throw new MeshError(Code.Unavailable, `Cannot call the kernel: ${why}`);
+  try {
+    return createRequire(import.meta.url)("koffi") as Koffi;
+  } catch (e) {
+    throw new MeshError(Code.Unavailable, "Cannot call the kernel: koffi's binary for this platform is missing", {}, e);
+  }
+}
+
+function bindAll(): Native {
+  const koffi = openKoffi();
+  const libc = koffi.load(null);
+  const f = (name: string, result: string, ...args: string[]) => libc.func(name, result, args);
+  const pidfdOpen = f("syscall", "int64", "int64", "int", "uint");
+  const pidfdSignal = f("syscall", "int64", "int64", "int", "int", "uint64", "uint");
+  return {
+    errno: () => koffi.errno(),
+    addressOf: (view) => Number(koffi.address(view)),
+    socket: f("socket", "int", "int", "int", "int"),
+    bind: f("bind", "int", "int", "void *", "uint"),
+    connect: f("connect", "int", "int", "void *", "uint"),
+    listen: f("listen", "int", "int", "int"),
+    accept4: f("accept4", "int", "int", "uint64", "uint64", "int"),
+    shutdown: f("shutdown", "int", "int", "int"),
+    getsockname: f("getsockname", "int", "int", "uint64", "uint64"),
+    getpeername: f("getpeername", "int", "int", "uint64", "uint64"),
+    getsockopt: f("getsockopt", "int", "int", "int", "int", "void *", "uint64"),
+    setsockopt: f("setsockopt", "int", "int", "int", "int", "void *", "uint"),
+    send: f("send", "int64", "int", "void *", "uint64", "int"),
+    sendto: f("sendto", "int64", "int", "void *", "uint64", "int", "void *", "uint"),
+    recv: f("recv", "int64", "int", "void *", "uint64", "int"),
+    recvfrom: f("recvfrom", "int64", "int", "void *", "uint64", "int", "uint64", "uint64"),
+    sendmsg: f("sendmsg", "int64", "int", "uint64", "int"),
+    recvmsg: f("recvmsg", "int64", "int", "uint64", "int"),
+    open: f("open", "int", "void *", "int", "uint"),
+    close: f("close", "int", "int"),
+    read: f("read", "int64", "int", "void *", "uint64"),
+    write: f("write", "int64", "int", "void *", "uint64"),
+    fcntl: f("fcntl", "int", "int", "int", "int64"),
+    dup: f("dup", "int", "int"),
+    poll: f("poll", "int", "void *", "uint64", "int"),
+    epollCreate: f("epoll_create1", "int", "int"),
+    epollCtl: f("epoll_ctl", "int", "int", "int", "int", "void *"),
+    epollWait: f("epoll_wait", "int", "int", "void *", "int", "int"),
+    eventfd: f("eventfd", "int", "uint", "int"),
+    memfdCreate: f("memfd_create", "int", "void *", "uint"),
+    setns: f("setns", "int", "int", "int"),
+    unshare: f("unshare", "int", "int"),
+    mount: f("mount", "int", "void *", "void *", "void *", "uint64", "void *"),
+    umount2: f("umount2", "int", "void *", "int"),
+    chroot: f("chroot", "int", "void *"),
+    fchdir: f("fchdir", "int", "int"),
+    prctl: f("prctl", "int", "int", "uint64", "uint64", "uint64", "uint64"),
+    prctlName: f("prctl", "int", "int", "void *"),
+    kill: f("kill", "int", "int", "int"),
+    pidfdOpen: (pid) => Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)),
+    pidfdSendSignal: (fd, signal) => Number(pidfdSignal(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0)),
+    abort: f("abort", "void"),
+  };
+}
+
+let bound: Native | null = null;
+
+/**
+ * libc, bound at the first call so that importing this package anywhere does nothing. One table per thread, for its life.
+ * @throws MeshError UNAVAILABLE where this is not Linux on x64 or arm64
+ */
+export function native(): Native {
+  return (bound ??= bindAll());
+}
