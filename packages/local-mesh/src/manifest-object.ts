@@ -1,0 +1,39 @@
+/** A Kubernetes object as its file has it, as far as every kind agrees. */
+export interface ManifestObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: ObjectMeta;
+  readonly spec?: unknown;
+  readonly status?: unknown;
+}
+
+export interface ObjectMeta {
+  readonly name: string;
+  readonly namespace?: string | undefined;
+  readonly uid?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly [key: string]: unknown;
+}
+
+/** Something wrong with an object, said so that its author finds the place. */
+export interface PlanProblem {
+  /** `Kind namespace/name`. */
+  readonly object: string;
+  /** Path of the field, "" for the object as a whole. */
+  readonly field: string;
+  readonly message: string;
+}
+
+const CLUSTER_SCOPED = new Set(["Namespace", "Node"]);
+
+/** The namespace of an object: "default" when a namespaced one names none, "" for kinds without. */
+export function namespaceOf(object: ManifestObject): string {
+  return CLUSTER_SCOPED.has(object.kind) ? "" : (object.metadata.namespace ?? "default");
+}
+
+/** `Kind namespace/name`, as problems and listings show it. */
+export function describeObject(object: ManifestObject): string {
+  const namespace = namespaceOf(object);
+  return `${object.kind} ${namespace === "" ? "" : `${namespace}/`}${object.metadata.name}`;
+}
