@@ -1,0 +1,37 @@
+// Gives every package, app and tool the same Nx targets, so that no package.json repeats them.
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { createNodesFromFiles } from "@nx/devkit";
+
+/** Whether a folder holds a file with this ending, below `src` or beside it. */
+function holds(folder, ending) {
+  if (!existsSync(folder)) return false;
+  return readdirSync(folder, { recursive: true }).some((f) => !f.includes("node_modules") && f.endsWith(ending));
+}
+
+function targetsOf(workspaceRoot, root) {
+  const at = path.join(workspaceRoot, root);
+  const run = (command) => ({ executor: "nx:run-commands", options: { command, cwd: "{workspaceRoot}" } });
+  const targets = { check: run(`node tools/workspace/lint.mjs ${root}`) };
+  if (existsSync(path.join(at, "tsconfig.json"))) targets.build = run(`tsc -b ${root}`);
+  if (holds(at, ".test.ts")) targets.test = run(`vitest run ${root}`);
+  if (holds(path.join(at, "bench"), ".bench.ts")) targets.bench = run(`node tools/workspace/bench.mjs ${root}`);
+  return targets;
+}
+
+/** @type {import("@nx/devkit").CreateNodes} */
+export const createNodes = [
+  "{packages,apps,tools}/*/package.json",
+  (files, options, context) =>
+    createNodesFromFiles(
+      (file) => {
+        const root = path.dirname(file);
+        return { projects: { [root]: { root, targets: targetsOf(context.workspaceRoot, root) } } };
+      },
+      files,
+      options,
+      context,
+    ),
+];
+export const createNodesV2 = createNodes;
+export const name = "lateen-workspace";
