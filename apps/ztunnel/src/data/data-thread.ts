@@ -1,0 +1,141 @@
+import type { DataPath } from "@lateen/datapath";
+import { PolicyStore, decide } from "@lateen/policy";
+import { type Logging, createLogging } from "@lateen/telemetry";
+import { WorkloadStore } from "@lateen/workload-model";
+import type { FromThread, PodInfo, ThreadStart, ToThread } from "../messages.ts";
+import { CredentialCache } from "./credential-cache.ts";
+import { LiveConnections } from "./live-connections.ts";
+import { PodProxy } from "./pod-proxy.ts";
+import type { ThreadContext } from "./thread-context.ts";
+import { Traffic } from "./traffic.ts";
+
+/** What a data thread is given by the world. */
+export interface ThreadWorld {
+  readonly path: DataPath;
+  readonly random: () => number;
+  readonly randomHex: (bytes: number) => string;
+  readonly nowMicros: () => number;
+  readonly post: (message: FromThread) => void;
+}
+
+/** Keepalive, idle tunnels and budgets are looked at this often. */
+const TICK_MS = 1_000;
+/** How often a draining thread looks whether its connections are over. */
+const DRAIN_POLL_MS = 50;
+
+/** A data thread: a snapshot of the model, the pods of this node, and what they carry. Runs on messages alone. */
+export class DataThread {
+  readonly #world: ThreadWorld;
+  readonly #logging: Logging;
+  readonly #context: ThreadContext;
+  readonly #pods = new Map<string, PodProxy>();
+
+  constructor(world: ThreadWorld, start: ThreadStart) {
+    const { config } = start;
+    this.#world = world;
+    this.#logging = createLogging({
+      write: (line) => world.post({ t: "log", line }),
+      nowMicros: world.nowMicros,
+      format: start.logFormat,
+      levels: start.levels,
+    });
+    this.#context = {
+      path: world.path,
+      config,
+      workloads: new WorkloadStore(config.node || null),
+      policies: new PolicyStore(),
+      credentials: new CredentialCache(world.path, (identity) => world.post({ t: "want-identity", identity })),
+      connections: new LiveConnections(),
+      traffic: new Traffic(),
+      access: this.#logging.logger("access"),
+      random: world.random,
+      randomHex: world.randomHex,
+    };
+    this.#tick();
+  }
+
+  receive(message: ToThread): void {
+    switch (message.t) {
+      case "addresses":
+        this.#context.workloads.apply(message.update);
+        for (const pod of this.#pods.values()) pod.context.workloadsChanged();
+        return this.#judgeAgain();
+      case "authorizations":
+        for (const key of message.removed) this.#context.policies.remove(key);
+        for (const policy of message.upserted) this.#context.policies.upsert(policy);
+        return this.#judgeAgain();
+      case "identity":
+        return this.#context.credentials.set(message.identity, message.state);
+      case "start-pod":
+        return this.#startPod(message.pod, message.netns);
+      case "stop-pod":
+        return this.#stopPod(message.uid, "connection closed due to connection drain");
+      case "levels":
+        return this.#logging.levels.set(message.levels, message.mode);
+      case "report":
+        return this.#world.post({ t: "report", id: message.id, report: this.#report() });
+      case "drain":
+        return this.#drain(message.graceMs);
+    }
+  }
+
+  #startPod(pod: PodInfo, netns: number): void {
+    let error: string | null = null;
+    try {
+      this.#stopPod(pod.uid, "connection closed due to connection drain");
+      this.#pods.set(pod.uid, new PodProxy(this.#context, pod, netns));
+    } catch (cause) {
+      error = cause instanceof Error ? cause.message : String(cause);
+    }
+    this.#world.post({ t: "pod-started", uid: pod.uid, error });
+  }
+
+  #stopPod(uid: string, why: string): void {
+    const pod = this.#pods.get(uid);
+    this.#pods.delete(uid);
+    pod?.stop(why);
+  }
+
+  /**
+   * Judges every carried connection again and ends those that are now refused (dataplane 6.7). With the workload as it is now,
+   * so that a newly attached policy reaches connections that are older.
+   */
+  #judgeAgain(): void {
+    for (const pod of this.#pods.values()) {
+      const own = pod.context.workload();
+      if (own === null) continue;
+      const policies = this.#context.policies.applicable(own);
+      for (const connection of this.#context.connections.of(pod.context.info.uid))
+        if (connection.judged !== null && !decide(policies, connection.judged).allow)
+          connection.close("connection closed due to policy change");
+    }
+  }
+
+  #report(): Extract<FromThread, { t: "report" }>["report"] {
+    return {
+      connections: this.#context.connections.all().map((connection) => connection.view),
+      traffic: this.#context.traffic.snapshot(),
+    };
+  }
+
+  #tick(): void {
+    const nowMs = this.#world.path.nowMs();
+    for (const pod of this.#pods.values()) pod.tunnels.tick(nowMs);
+    this.#world.path.after(TICK_MS, () => this.#tick());
+  }
+
+  #drain(graceMs: number): void {
+    for (const pod of this.#pods.values()) pod.drain();
+    const deadlineMs = this.#world.path.nowMs() + graceMs;
+    const look = (): void => {
+      const over = this.#context.connections.all().length === 0;
+      if (!over && this.#world.path.nowMs() < deadlineMs) {
+        this.#world.path.after(DRAIN_POLL_MS, look);
+        return;
+      }
+      for (const uid of [...this.#pods.keys()]) this.#stopPod(uid, "connection closed due to connection drain");
+      this.#world.post({ t: "drained" });
+    };
+    look();
+  }
+}

@@ -1,0 +1,86 @@
+import { type SocketAddress, ipFamily } from "@lateen/addresses";
+import type { Cancel, SocketStream } from "@lateen/datapath";
+import { type Connection, decide } from "@lateen/policy";
+import type { Workload } from "@lateen/workload-model";
+import { CONNECT_TIMEOUT_MS, PROXY_PORTS } from "./limits.ts";
+import { OpenConnection, earlyDeny } from "./open-connection.ts";
+import type { PodContext } from "./pod-context.ts";
+
+/**
+ * A redirected connection that is not HBONE (dataplane 6.6): judged with no identity, then carried to the application with the
+ * peer's address as source.
+ */
+export function acceptPlaintext(pod: PodContext, stream: SocketStream, spoofs: boolean): void {
+  const dst = stream.originalDestination();
+  const deny = (why: string): void => {
+    earlyDeny(pod, { direction: "inbound", src: stream.remote, dst }, why);
+    stream.abort();
+  };
+  if (PROXY_PORTS.has(dst.port)) return deny("attempted recursive call to ourselves");
+  pod.whenWorkload((own) => {
+    if (own === null) return deny(noWorkload(pod));
+    carryPlaintext(pod, own, { stream, dst, spoofs });
+  });
+}
+
+export function noWorkload(pod: PodContext): string {
+  const { namespace, name, serviceAccount } = pod.info;
+  return `failed to fetch information about local workload: ${namespace}/${name} (${serviceAccount}) is not known to the control plane`;
+}
+
+function carryPlaintext(
+  pod: PodContext,
+  own: Workload,
+  about: { readonly stream: SocketStream; readonly dst: SocketAddress; readonly spoofs: boolean },
+): void {
+  const { stream, dst } = about;
+  const { thread } = pod;
+  const judged: Connection = { identity: null, source: stream.remote, destination: dst };
+  const connection = new OpenConnection(
+    pod,
+    {
+      direction: "inbound",
+      src: stream.remote,
+      srcWorkload: thread.workloads.workloadByIp(thread.config.network, stream.remote.ip),
+      srcIdentity: null,
+      dst,
+      hboneAuthority: null,
+      dstService: thread.workloads.serviceOf(own, dst.port),
+      dstWorkload: own,
+      dstIdentity: null,
+    },
+    { downstream: stream, judged, originalDst: dst },
+  );
+  if (refuseByPolicy(pod, connection, judged)) return;
+  connectToApplication(pod, { to: dst, peer: stream.remote, spoofs: about.spoofs }, (result) => {
+    if (result.ok) connection.carry(stream, result.value);
+    else connection.fail({ flag: "CONNECT", error: `connection failed: ${result.error.message}`, refusedBy: null });
+  });
+}
+
+/** Judges the connection; when policy refuses, ends it and says by which policy and rule. */
+export function refuseByPolicy(pod: PodContext, connection: OpenConnection, judged: Connection): boolean {
+  const own = pod.workload();
+  if (own === null) return false;
+  const decision = decide(pod.thread.policies.applicable(own), judged);
+  if (decision.allow) return false;
+  connection.fail({
+    flag: "DENY",
+    error: `connection closed due to policy rejection: ${decision.reason}`,
+    refusedBy: decision.policy === null ? null : { policy: decision.policy, rule: decision.rule },
+  });
+  return true;
+}
+
+/** Dials the application; it sees the peer's address unless that is its own or the families differ (dataplane 4.4). */
+export function connectToApplication(
+  pod: PodContext,
+  target: { readonly to: SocketAddress; readonly peer: SocketAddress; readonly spoofs: boolean },
+  done: Parameters<PodContext["thread"]["path"]["connect"]>[1],
+): Cancel {
+  const { path, config } = pod.thread;
+  const { to, peer } = target;
+  const base = { to, netns: pod.netns, mark: config.mark, keepAlive: config.keepAlive, timeoutMs: CONNECT_TIMEOUT_MS };
+  const spoof = target.spoofs && peer.ip !== to.ip && ipFamily(peer.ip) === ipFamily(to.ip);
+  return path.connect({ ...base, from: spoof ? peer.ip : null }, done);
+}

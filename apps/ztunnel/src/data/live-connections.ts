@@ -1,0 +1,42 @@
+import type { Connection } from "@lateen/policy";
+import type { LiveConnection } from "../messages.ts";
+
+/** A connection that this thread carries, as policy changes and `config_dump` need it. */
+export interface Carried {
+  readonly view: LiveConnection;
+  /** What L4 policy judges; null for outbound connections, which no policy applies to. */
+  readonly judged: Connection | null;
+  /** Ends both sides at once, with this text in the access log. */
+  close(why: string): void;
+}
+
+/**
+ * Every connection of this thread by pod. A connection is registered before its first policy check, so that no change can fall
+ * between check and registration (dataplane 6.7).
+ */
+export class LiveConnections {
+  readonly #byPod = new Map<string, Set<Carried>>();
+
+  add(connection: Carried): void {
+    const uid = connection.view.uid;
+    const set = this.#byPod.get(uid);
+    if (set) set.add(connection);
+    else this.#byPod.set(uid, new Set([connection]));
+  }
+
+  remove(connection: Carried): void {
+    const uid = connection.view.uid;
+    const set = this.#byPod.get(uid);
+    set?.delete(connection);
+    if (set?.size === 0) this.#byPod.delete(uid);
+  }
+
+  /** The connections of one pod, in the order they began. A copy: closing changes the set. */
+  of(uid: string): readonly Carried[] {
+    return [...(this.#byPod.get(uid) ?? [])];
+  }
+
+  all(): readonly Carried[] {
+    return [...this.#byPod.values()].flatMap((set) => [...set]);
+  }
+}

@@ -1,0 +1,129 @@
+import type { SocketAddress } from "@lateen/addresses";
+import type { ByteStream } from "@lateen/byte-stream";
+import type { SocketStream } from "@lateen/datapath";
+import { MeshError, type Result, fail } from "@lateen/errors";
+import type { ConnectTarget, HeaderField } from "@lateen/hbone";
+import { formatIdentity, parseIdentity } from "@lateen/identity";
+import {
+  type DoubleHboneRoute,
+  type HboneRoute,
+  type TcpRoute,
+  type Workload,
+  buildBaggage,
+  buildForwarded,
+  routeOutbound,
+} from "@lateen/workload-model";
+import type { ResponseFlag } from "./connection-facts.ts";
+import { noWorkload } from "./inbound-plaintext.ts";
+import { CONNECT_TIMEOUT_MS } from "./limits.ts";
+import { OpenConnection, earlyDeny } from "./open-connection.ts";
+import type { PodProxy } from "./pod-proxy.ts";
+
+type Route = HboneRoute | DoubleHboneRoute | TcpRoute;
+
+/** A captured connection of the pod, with what is known of it. */
+interface Outgoing {
+  readonly stream: SocketStream;
+  readonly dst: SocketAddress;
+  readonly own: Workload;
+}
+
+/** A connection that the pod opens, redirected to us (dataplane 6.2): routed once, then tunnelled or passed on. */
+export function acceptOutbound(proxy: PodProxy, stream: SocketStream): void {
+  const pod = proxy.context;
+  const dst = stream.originalDestination();
+  const deny = (why: string): void => {
+    earlyDeny(pod, { direction: "outbound", src: stream.remote, dst }, why);
+    stream.abort();
+  };
+  pod.whenWorkload((own) => {
+    if (own === null) return deny(noWorkload(pod));
+    const { thread } = pod;
+    const route = routeOutbound(thread.workloads, {
+      source: own,
+      sourceIp: stream.remote.ip,
+      destination: dst,
+      network: thread.config.network,
+      random: thread.random,
+    });
+    if (route.t === "deny") return deny(route.error);
+    if (route.t === "resolve")
+      return deny(`no healthy upstream: ${route.hostname}: names of workloads cannot be resolved yet`);
+    carry(proxy, { stream, dst, own }, route);
+  });
+}
+
+function carry(proxy: PodProxy, from: Outgoing, route: Route): void {
+  const connection = open(proxy, from, route);
+  const done = (result: Result<ByteStream>): void => {
+    if (result.ok) return connection.carry(from.stream, result.value);
+    connection.fail({ flag: flagOf(result.error), error: result.error.message, refusedBy: null });
+  };
+  if (route.t === "tcp") return passThrough(proxy, route.to, done);
+  const target = { as: formatIdentity(from.own.identity), expected: route.expected, to: route.to };
+  const request: ConnectTarget = { authority: route.authority, headers: requestHeaders(proxy, from, route) };
+  if (route.t === "hbone") proxy.tunnels.connect(target, request, done);
+  else
+    proxy.tunnels.connectThrough(target, { expected: route.innerExpected, network: from.own.network }, request, done);
+}
+
+function open(proxy: PodProxy, from: Outgoing, route: Route): OpenConnection {
+  const tunnelled = route.t !== "tcp";
+  return new OpenConnection(
+    proxy.context,
+    {
+      direction: "outbound",
+      src: from.stream.remote,
+      srcWorkload: from.own,
+      srcIdentity: tunnelled ? from.own.identity : null,
+      dst: route.to,
+      hboneAuthority: tunnelled ? route.authority : null,
+      dstService: route.service,
+      dstWorkload: route.workload,
+      dstIdentity: tunnelled ? peerIdentity(route) : null,
+    },
+    { downstream: from.stream, judged: null, originalDst: from.dst },
+  );
+}
+
+function peerIdentity(route: HboneRoute | DoubleHboneRoute): Workload["identity"] | null {
+  if (route.workload !== null) return route.workload.identity;
+  const parsed = parseIdentity(route.expected[0] ?? "");
+  return parsed.ok ? parsed.value : null;
+}
+
+/** Headers of every CONNECT (dataplane 5.3). */
+function requestHeaders(proxy: PodProxy, from: Outgoing, route: HboneRoute | DoubleHboneRoute): readonly HeaderField[] {
+  const { randomHex } = proxy.context.thread;
+  return [
+    ["baggage", buildBaggage(from.own)],
+    ["forwarded", buildForwarded(from.stream.remote, route.service?.hostname ?? null)],
+    ["traceparent", `00-${randomHex(16)}-${randomHex(8)}-00`],
+  ];
+}
+
+function passThrough(proxy: PodProxy, to: SocketAddress, done: (result: Result<ByteStream>) => void): void {
+  const { thread, netns } = proxy.context;
+  const { mark, keepAlive } = thread.config;
+  thread.path.connect({ to, from: null, netns, mark, keepAlive, timeoutMs: CONNECT_TIMEOUT_MS }, (result) =>
+    done(
+      result.ok
+        ? result
+        : fail(new MeshError(result.error.code, `connection failed: ${result.error.message}`, {}, result.error)),
+    ),
+  );
+}
+
+const FLAGS: ReadonlySet<string> = new Set([
+  "TLS_FAILURE",
+  "H2_HANDSHAKE_FAILURE",
+  "NETWORK_POLICY",
+  "IDENTITY_ERROR",
+  "DENY",
+]);
+
+/** What failed, as metrics name it (dataplane 11.3). */
+function flagOf(error: MeshError): ResponseFlag {
+  const flag = error.facts["flag"];
+  return typeof flag === "string" && FLAGS.has(flag) ? (flag as ResponseFlag) : "CONNECT";
+}

@@ -1,0 +1,187 @@
+import { type SocketAddress, formatSocketAddress } from "@lateen/addresses";
+import { verifyServerIdentity } from "@lateen/certificates";
+import type { ByteStream } from "@lateen/byte-stream";
+import type { SecureStream } from "@lateen/datapath";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import {
+  type Cancel,
+  type ConnectTarget,
+  type HboneClient,
+  type HbonePool,
+  type HboneServer,
+  type HboneStream,
+  hboneClient,
+  hbonePool,
+} from "@lateen/hbone";
+import { CONNECT_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
+import type { PodContext } from "./pod-context.ts";
+
+/** Whom to reach: tunnels are shared only between equals (dataplane 5.9). */
+export interface TunnelTarget {
+  /** SPIFFE URI that we present. */
+  readonly as: string;
+  /** SPIFFE URIs accepted from the peer, in order. */
+  readonly expected: readonly string[];
+  readonly to: SocketAddress;
+}
+
+/** Keys remembered at most; beyond it the least recently made is forgotten (its tunnels live on, unshared). */
+const MAX_KEYS = 10_000;
+
+/** The HBONE connections of one pod on one thread: the pool of those it opened and the set of those it accepted. */
+export class PodTunnels {
+  readonly #pod: PodContext;
+  readonly #targets = new Map<string, TunnelTarget>();
+  readonly #pool: HbonePool;
+  readonly #accepted = new Set<HboneServer>();
+
+  constructor(pod: PodContext) {
+    const { config, path } = pod.thread;
+    this.#pod = pod;
+    this.#pool = hbonePool({
+      dial: (key, done) => this.#dial(key, done),
+      nowMs: path.nowMs(),
+      maxStreamsPerTunnel: config.poolMaxStreams,
+      idleMs: config.poolIdleMs,
+    });
+  }
+
+  /** Opens one CONNECT to the target, on a shared tunnel where one has room. */
+  connect(target: TunnelTarget, request: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel {
+    const key = `${target.as}\0${target.expected.join("\0")}\0${formatSocketAddress(target.to)}`;
+    if (!this.#targets.has(key)) {
+      if (this.#targets.size >= MAX_KEYS) this.#targets.delete(this.#targets.keys().next().value!);
+      this.#targets.set(key, target);
+    }
+    return this.#pool.connect(key, request, done);
+  }
+
+  /**
+   * Opens a CONNECT inside a CONNECT: the target is a network gateway that passes bytes on, and the far end proves itself in a
+   * second TLS session. The inner connection is never shared, so that the gateway can balance each (dataplane 5.10).
+   */
+  connectThrough(
+    target: TunnelTarget,
+    inner: { readonly expected: readonly string[]; readonly network: string },
+    request: ConnectTarget,
+    done: (result: Result<HboneStream>) => void,
+  ): void {
+    this.connect(target, request, (outer) => {
+      if (!outer.ok) return done(outer);
+      this.#secure(target.as, inner.expected, outer.value, (client) => {
+        if (!client.ok) return done(client);
+        const headers = [...request.headers, ["x-forwarded-network", inner.network] as const];
+        client.value.connect({ authority: request.authority, headers }, (stream) => {
+          client.value.drain();
+          done(stream);
+        });
+      });
+    });
+  }
+
+  accepted(server: HboneServer): void {
+    this.#accepted.add(server);
+  }
+
+  ended(server: HboneServer): void {
+    this.#accepted.delete(server);
+  }
+
+  tick(nowMs: number): void {
+    this.#pool.tick(nowMs);
+    for (const server of this.#accepted) server.tick(nowMs);
+  }
+
+  /** GOAWAY to those we accepted; those we opened live until their streams end (dataplane 5.12). */
+  drain(): void {
+    for (const server of this.#accepted) server.drain();
+  }
+
+  stop(): void {
+    this.#pool.abort();
+    for (const server of [...this.#accepted]) server.abort();
+  }
+
+  #dial(key: string, done: (result: Result<HboneClient>) => void): Cancel {
+    const target = this.#targets.get(key);
+    if (!target) {
+      done(fail(new MeshError(Code.Bug, "connection failed: tunnel target was forgotten")));
+      return () => {};
+    }
+    let cancel = this.#open(target, (socket) => {
+      if (!socket.ok) return done(socket);
+      cancel = this.#secure(target.as, target.expected, socket.value, done);
+    });
+    return () => cancel();
+  }
+
+  /** TLS as `as` over a stream that leads to one of `expected`, then HTTP/2. */
+  #secure(
+    as: string,
+    expected: readonly string[],
+    stream: ByteStream,
+    done: (result: Result<HboneClient>) => void,
+  ): Cancel {
+    const { credentials, path } = this.#pod.thread;
+    let cancelled = false;
+    let cancel: Cancel = () => {
+      cancelled = true;
+      stream.abort();
+    };
+    credentials.get(as, (own) => {
+      if (cancelled) return;
+      if (!own.ok) {
+        stream.abort();
+        return done(fail(withFlag(own.error, "IDENTITY_ERROR")));
+      }
+      const verifyPeer = (chain: readonly Uint8Array[]): string | null => {
+        const verdict = verifyServerIdentity(chain, expected);
+        return verdict.ok ? null : verdict.error.message;
+      };
+      const options = {
+        role: "client",
+        credentials: own.value,
+        alpn: "h2",
+        timeoutMs: HANDSHAKE_TIMEOUT_MS,
+        verifyPeer,
+      } as const;
+      cancel = path.secure(stream, options, (secured) => done(this.#wrap(secured)));
+    });
+    return () => cancel();
+  }
+
+  #open(target: TunnelTarget, done: Parameters<PodContext["thread"]["path"]["connect"]>[1]): Cancel {
+    const { path, config } = this.#pod.thread;
+    return path.connect(
+      {
+        to: target.to,
+        from: null,
+        netns: this.#pod.netns,
+        mark: config.mark,
+        keepAlive: config.keepAlive,
+        timeoutMs: CONNECT_TIMEOUT_MS,
+      },
+      (result) => done(result.ok ? result : fail(connectError(result.error))),
+    );
+  }
+
+  #wrap(secured: Result<SecureStream>): Result<HboneClient> {
+    if (!secured.ok) return fail(withFlag(secured.error, "TLS_FAILURE"));
+    const { path } = this.#pod.thread;
+    return ok(hboneClient(secured.value, { trust: "authenticated", nowMs: path.nowMs() }));
+  }
+}
+
+const withFlag = (error: MeshError, flag: string): MeshError =>
+  new MeshError(error.code, error.message, { ...error.facts, flag }, error);
+
+function connectError(error: MeshError): MeshError {
+  return error.code === Code.Timeout
+    ? new MeshError(
+        Code.Timeout,
+        `connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008: ${error.message}`,
+        { flag: "NETWORK_POLICY" },
+        error,
+      )
+    : new MeshError(error.code, `connection failed: ${error.message}`, { flag: "CONNECT" }, error);
+}

@@ -1,0 +1,25 @@
+import type { DataPath } from "@lateen/datapath";
+import type { PolicyStore } from "@lateen/policy";
+import type { WorkloadStore } from "@lateen/workload-model";
+import type { DataConfig } from "../config.ts";
+import type { Logger } from "@lateen/telemetry";
+import type { CredentialCache } from "./credential-cache.ts";
+import type { LiveConnections } from "./live-connections.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** What every pod of one data thread shares. */
+export interface ThreadContext {
+  readonly path: DataPath;
+  readonly config: DataConfig;
+  readonly workloads: WorkloadStore;
+  readonly policies: PolicyStore;
+  readonly credentials: CredentialCache;
+  readonly connections: LiveConnections;
+  readonly traffic: Traffic;
+  /** The access log (scope `access`). */
+  readonly access: Logger;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Random bytes as lower-case hex, for trace ids. */
+  readonly randomHex: (bytes: number) => string;
+}
