@@ -1,0 +1,4 @@
+import type { SuiteDriver } from "./suite-driver.ts";
+
+/** One driver per suite; a new one is a file in `drivers/` and a line here. */
+export const drivers: readonly SuiteDriver[] = [];
