@@ -1,0 +1,4 @@
+/** The type URLs of the resources we serve and read (control-plane 1.5). */
+export const ADDRESS_TYPE = "type.googleapis.com/istio.workload.Address";
+export const WORKLOAD_TYPE = "type.googleapis.com/istio.workload.Workload";
+export const AUTHORIZATION_TYPE = "type.googleapis.com/istio.security.Authorization";
