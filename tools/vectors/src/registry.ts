@@ -1,4 +1,5 @@
+import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
-export const drivers: readonly SuiteDriver[] = [];
+export const drivers: readonly SuiteDriver[] = [iptablesGoldens];
