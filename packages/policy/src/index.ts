@@ -9,6 +9,13 @@ export type {
   ServiceAccountMatch,
   StringMatch,
 } from "./authorization.ts";
+export {
+  checkCondition,
+  checkServiceAccountValues,
+  checkTrustDomainValues,
+  checkWildcardValues,
+  valueMatches,
+} from "./authorization-values.ts";
 export { type ApplicablePolicies, type Decision, applicablePolicies, decide, policyKey } from "./decide.ts";
 export { dumpAuthorization } from "./dump-authorization.ts";
 export {
