@@ -8,4 +8,22 @@ export interface Claim {
   readonly kinds?: readonly string[];
 }
 
-export const claims: readonly Claim[] = [{ suite: "iptables-goldens" }];
+export const claims: readonly Claim[] = [
+  { suite: "iptables-goldens" },
+  {
+    suite: "matching-rules",
+    // Identities, authorization values and conditions, trust domains; hosts, ports and paths come with L7.
+    kinds: [
+      "makeSpiffeId",
+      "parseSpiffeId",
+      "expandTrustDomains",
+      "trustDomainAliases",
+      "replaceTrustDomain",
+      "principalNamesTrustDomain",
+      "principalMatch",
+      "authzValuesValid",
+      "trustDomainValuesValid",
+      "authzConditionValid",
+    ],
+  },
+];

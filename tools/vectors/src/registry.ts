@@ -1,5 +1,6 @@
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
+import { driver as matchingRules } from "./drivers/matching-rules.ts";
 import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
-export const drivers: readonly SuiteDriver[] = [iptablesGoldens];
+export const drivers: readonly SuiteDriver[] = [iptablesGoldens, matchingRules];
