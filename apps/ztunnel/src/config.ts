@@ -1,22 +1,8 @@
-import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { envDurationMs, envFlag, envInt, parseEnv } from "@lateen/config";
+import { type Result, ok } from "@lateen/errors";
 import { z } from "zod";
 
-const flag = (byDefault: boolean) =>
-  z
-    .enum(["true", "false"])
-    .transform((v) => v === "true")
-    .default(byDefault);
-
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-const durationMs = (byDefault: string) =>
-  z
-    .string()
-    .regex(/^(\d+(ms|s|m|h))+$/, "is not a duration such as 10s, 5m or 1h30m")
-    .default(byDefault)
-    .transform((text) =>
-      [...text.matchAll(/(\d+)(ms|s|m|h)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * UNIT_MS[unit!]!, 0),
-    );
-const bytes = (byDefault: number, max: number) => z.coerce.number().int().min(16_384).max(max).default(byDefault);
+const bytes = (max: number) => envInt(16_384, max);
 
 /** The environment that ztunnel reads (dataplane 12.1); names and defaults are Istio's. */
 const Env = z.object({
@@ -28,10 +14,10 @@ const Env = z.object({
   ALT_CA_HOSTNAME: z.string().optional(),
   AUTH_TOKEN: z.string().default("./var/run/secrets/tokens/istio-token"),
   INPOD_UDS: z.string().default("/var/run/ztunnel/ztunnel.sock"),
-  INPOD_PORT_REUSE: flag(true),
-  PACKET_MARK: z.coerce.number().int().min(0).max(0xfff).default(1337),
+  INPOD_PORT_REUSE: envFlag().default(true),
+  PACKET_MARK: envInt(0, 0xfff).default(1337),
   ENABLE_ORIG_SRC: z.enum(["true", "false"]).optional(),
-  IPV6_ENABLED: flag(true),
+  IPV6_ENABLED: envFlag().default(true),
   NETWORK: z.string().default(""),
   NODE_NAME: z.string().default(""),
   CLUSTER_ID: z.string().default("Kubernetes"),
@@ -40,20 +26,20 @@ const Env = z.object({
   POD_NAMESPACE: z.string().default("istio-system"),
   SERVICE_ACCOUNT: z.string().default("ztunnel"),
   INSTANCE_IP: z.string().default("1.1.1.1"),
-  KEEPALIVE_ENABLED: flag(true),
-  KEEPALIVE_TIME: durationMs("180s"),
-  KEEPALIVE_INTERVAL: durationMs("180s"),
-  KEEPALIVE_RETRIES: z.coerce.number().int().min(1).max(127).default(9),
-  HTTP2_STREAM_WINDOW_SIZE: bytes(4_194_304, 2 ** 31 - 1),
-  HTTP2_CONNECTION_WINDOW_SIZE: bytes(16_777_216, 2 ** 31 - 1),
-  HTTP2_FRAME_SIZE: bytes(1_048_576, 2 ** 24 - 1),
-  POOL_MAX_STREAMS_PER_CONNECTION: z.coerce.number().int().min(1).max(10_000).default(100),
-  POOL_UNUSED_RELEASE_TIMEOUT: durationMs("5m"),
-  SECRET_TTL: durationMs("24h"),
-  CONNECTION_TERMINATION_DEADLINE: durationMs("5s").optional(),
-  TERMINATION_GRACE_PERIOD_SECONDS: z.coerce.number().int().min(1).optional(),
-  ENABLE_RESPONSE_BAGGAGE: flag(true),
-  LOCALHOST_APP_TUNNEL: flag(true),
+  KEEPALIVE_ENABLED: envFlag().default(true),
+  KEEPALIVE_TIME: envDurationMs().default(180_000),
+  KEEPALIVE_INTERVAL: envDurationMs().default(180_000),
+  KEEPALIVE_RETRIES: envInt(1, 127).default(9),
+  HTTP2_STREAM_WINDOW_SIZE: bytes(2 ** 31 - 1).default(4_194_304),
+  HTTP2_CONNECTION_WINDOW_SIZE: bytes(2 ** 31 - 1).default(16_777_216),
+  HTTP2_FRAME_SIZE: bytes(2 ** 24 - 1).default(1_048_576),
+  POOL_MAX_STREAMS_PER_CONNECTION: envInt(1, 10_000).default(100),
+  POOL_UNUSED_RELEASE_TIMEOUT: envDurationMs().default(300_000),
+  SECRET_TTL: envDurationMs().default(86_400_000),
+  CONNECTION_TERMINATION_DEADLINE: envDurationMs().optional(),
+  TERMINATION_GRACE_PERIOD_SECONDS: envInt(1).optional(),
+  ENABLE_RESPONSE_BAGGAGE: envFlag().default(true),
+  LOCALHOST_APP_TUNNEL: envFlag().default(true),
   ZTUNNEL_WORKER_THREADS: z
     .string()
     .regex(/^\d{1,4}%?$/, "is not a number or a percentage")
@@ -128,10 +114,8 @@ function dataConfig(e: Env): DataConfig {
  * @returns BAD_INPUT naming each variable and what it must be
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Result<Config> {
-  const read = Env.safeParse(env);
-  if (read.success) return ok({ env: read.data, data: dataConfig(read.data), drainMs: drainMs(read.data) });
-  const why = read.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ");
-  return fail(new MeshError(Code.BadInput, `Cannot parse environment: ${why}`));
+  const read = parseEnv(Env, env);
+  return read.ok ? ok({ env: read.value, data: dataConfig(read.value), drainMs: drainMs(read.value) }) : read;
 }
 
 /**

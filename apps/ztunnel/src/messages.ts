@@ -1,4 +1,4 @@
-import type { Levels } from "@lateen/telemetry";
+import type { Family, Levels } from "@lateen/telemetry";
 import type { Authorization } from "@lateen/policy";
 import type { AddressUpdate } from "@lateen/workload-model";
 import type { DataConfig } from "./config.ts";
@@ -49,21 +49,10 @@ export interface LiveConnection {
   readonly protocol: "TCP" | "HBONE" | "DOUBLEHBONE";
 }
 
-/** Traffic of one label set (dataplane 11.3), totals since the thread started. */
-export interface TrafficCounters {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly opened: number;
-  readonly closed: number;
-  readonly failed: number;
-  /** Request direction: downstream to upstream. */
-  readonly receivedBytes: number;
-  /** Response direction: upstream to downstream. */
-  readonly sentBytes: number;
-}
-
 export interface ThreadReport {
   readonly connections: readonly LiveConnection[];
-  readonly traffic: readonly TrafficCounters[];
+  /** Totals since the thread started. */
+  readonly traffic: readonly Family[];
 }
 
 /** Data thread → control thread. */

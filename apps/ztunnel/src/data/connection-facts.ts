@@ -75,13 +75,44 @@ export function completeFields(facts: ConnectionFacts, end: ConnectionEnd): Fiel
   };
 }
 
+/** Labels of every traffic metric, in ztunnel's order (dataplane 11.3). */
+export const TRAFFIC_LABELS = [
+  "reporter",
+  "source_workload",
+  "source_canonical_service",
+  "source_canonical_revision",
+  "source_workload_namespace",
+  "source_principal",
+  "source_app",
+  "source_version",
+  "source_cluster",
+  "destination_service",
+  "destination_service_namespace",
+  "destination_service_name",
+  "destination_workload",
+  "destination_canonical_service",
+  "destination_canonical_revision",
+  "destination_workload_namespace",
+  "destination_principal",
+  "destination_app",
+  "destination_version",
+  "destination_cluster",
+  "request_protocol",
+  "response_flags",
+  "connection_security_policy",
+  "source_region",
+  "source_zone",
+  "destination_region",
+  "destination_zone",
+] as const;
+export type TrafficLabel = (typeof TRAFFIC_LABELS)[number];
+
 const known = (text: string | undefined | null): string => text || "unknown";
 
-function sideLabels(
-  side: "source" | "destination",
-  w: Workload | null,
-  principal: SpiffeIdentity | null,
-): Record<string, string> {
+type Side = "source" | "destination";
+type SideLabels<S extends Side> = Record<Extract<TrafficLabel, `${S}_${string}`>, string>;
+
+function sideLabels<S extends Side>(side: S, w: Workload | null, principal: SpiffeIdentity | null): SideLabels<S> {
   return {
     [`${side}_workload`]: known(w?.workloadName),
     [`${side}_canonical_service`]: known(w?.canonicalName),
@@ -91,28 +122,22 @@ function sideLabels(
     [`${side}_app`]: known(w?.canonicalName),
     [`${side}_version`]: known(w?.canonicalRevision),
     [`${side}_cluster`]: known(w?.clusterId),
-  };
+    [`${side}_region`]: known(w?.locality?.region),
+    [`${side}_zone`]: known(w?.locality?.zone),
+  } as SideLabels<S>;
 }
 
-const localityLabels = (side: "source" | "destination", w: Workload | null): Record<string, string> => ({
-  [`${side}_region`]: known(w?.locality?.region),
-  [`${side}_zone`]: known(w?.locality?.zone),
-});
-
-/** The traffic labels of dataplane 11.3, without `response_flags`. */
-export function trafficLabels(facts: ConnectionFacts): Readonly<Record<string, string>> {
+/** Label values of a connection; `response_flags` follows when it ends. */
+export function trafficLabels(facts: ConnectionFacts): Omit<Record<TrafficLabel, string>, "response_flags"> {
   const service = facts.dstService;
-  const mutualTls = facts.hboneAuthority !== null;
   return {
-    reporter: facts.direction === "outbound" ? "source" : "destination",
     ...sideLabels("source", facts.srcWorkload, facts.srcIdentity),
+    ...sideLabels("destination", facts.dstWorkload, facts.dstWorkload?.identity ?? null),
+    reporter: facts.direction === "outbound" ? "source" : "destination",
     destination_service: known(service?.hostname),
     destination_service_namespace: known(service?.namespace),
     destination_service_name: known(service?.name),
-    ...sideLabels("destination", facts.dstWorkload, facts.dstWorkload === null ? null : facts.dstWorkload.identity),
     request_protocol: "tcp",
-    connection_security_policy: mutualTls ? "mutual_tls" : "unknown",
-    ...localityLabels("source", facts.srcWorkload),
-    ...localityLabels("destination", facts.dstWorkload),
+    connection_security_policy: facts.hboneAuthority === null ? "unknown" : "mutual_tls",
   };
 }

@@ -114,7 +114,7 @@ export class DataThread {
   #report(): Extract<FromThread, { t: "report" }>["report"] {
     return {
       connections: this.#context.connections.all().map((connection) => connection.view),
-      traffic: this.#context.traffic.snapshot(),
+      traffic: this.#context.traffic.families(),
     };
   }
 

@@ -3,15 +3,10 @@ import { type ByteStream, type CloseReason, Flow, pump } from "@lateen/byte-stre
 import type { Connection } from "@lateen/policy";
 import { bare } from "@lateen/telemetry";
 import type { LiveConnection } from "../messages.ts";
-import {
-  type ConnectionFacts,
-  type ResponseFlag,
-  completeFields,
-  openedFields,
-  trafficLabels,
-} from "./connection-facts.ts";
+import { type ConnectionFacts, type ResponseFlag, completeFields, openedFields } from "./connection-facts.ts";
 import type { Carried } from "./live-connections.ts";
 import type { PodContext } from "./pod-context.ts";
+import type { ConnectionMeter } from "./traffic.ts";
 
 export interface Refusal {
   readonly flag: ResponseFlag;
@@ -28,7 +23,7 @@ export class OpenConnection implements Carried {
   readonly judged: Connection | null;
   readonly #pod: PodContext;
   readonly #facts: ConnectionFacts;
-  readonly #labels: Readonly<Record<string, string>>;
+  readonly #meter: ConnectionMeter;
   readonly #startedMs: number;
   /** Downstream to upstream, and back. */
   readonly #received = new Flow();
@@ -58,10 +53,9 @@ export class OpenConnection implements Carried {
       actualDst: formatSocketAddress(facts.dst),
       protocol: facts.hboneAuthority === null ? "TCP" : "HBONE",
     };
-    this.#labels = trafficLabels(facts);
     this.#startedMs = pod.thread.path.nowMs();
     pod.thread.connections.add(this);
-    pod.thread.traffic.opened(this.#labels);
+    this.#meter = pod.thread.traffic.opened(facts);
     pod.thread.access.debug("connection opened", () => openedFields(facts));
   }
 
@@ -99,7 +93,7 @@ export class OpenConnection implements Carried {
     const thread = this.#pod.thread;
     thread.connections.remove(this);
     const bytes = { received: this.#received.bytes, sent: this.#sent.bytes };
-    thread.traffic.closed(this.#labels, refusal?.flag ?? "-", bytes);
+    this.#meter.closed(refusal?.flag ?? "-", bytes);
     const end = {
       ...bytes,
       durationMs: thread.path.nowMs() - this.#startedMs,

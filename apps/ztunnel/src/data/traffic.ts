@@ -1,50 +1,53 @@
-import type { TrafficCounters } from "../messages.ts";
-import type { ResponseFlag } from "./connection-facts.ts";
+import { type Counter, type Family, type Labelled, createRegistry } from "@lateen/telemetry";
+import {
+  type ConnectionFacts,
+  type ResponseFlag,
+  TRAFFIC_LABELS,
+  type TrafficLabel,
+  trafficLabels,
+} from "./connection-facts.ts";
 
-type Mutable = { -readonly [K in keyof TrafficCounters]: TrafficCounters[K] };
+/** Label sets shown per metric; hostile names cannot fill the memory beyond it. */
+const MAX_SERIES = 10_000;
 
-/** Most label sets kept; beyond it connections count under one label set, so that hostile names cannot exhaust memory. */
-const MAX_LABEL_SETS = 10_000;
-const OVERFLOW: Readonly<Record<string, string>> = { reporter: "overflow" };
+type TrafficCounter = Labelled<Counter, TrafficLabel>;
 
-/** Counts connections and bytes by label set. One look-up per opened and closed connection, none per byte. */
+/** Counts one connection from open to close. */
+export interface ConnectionMeter {
+  closed(flag: ResponseFlag, bytes: { readonly received: number; readonly sent: number }): void;
+}
+
+/** The traffic metrics of one data thread (dataplane 11.3). Labels are resolved once per connection. */
 export class Traffic {
-  readonly #sets = new Map<string, Mutable>();
+  readonly #registry = createRegistry({ maxSeries: MAX_SERIES });
+  readonly #opened = this.#counter("istio_tcp_connections_opened", "Connections opened");
+  readonly #closed = this.#counter("istio_tcp_connections_closed", "Connections closed");
+  readonly #failed = this.#counter(
+    "istio_tcp_connections_failed",
+    "Connections closed for another reason than their end",
+  );
+  readonly #received = this.#counter("istio_tcp_received_bytes", "Bytes from downstream to upstream");
+  readonly #sent = this.#counter("istio_tcp_sent_bytes", "Bytes from upstream to downstream");
 
-  opened(labels: Readonly<Record<string, string>>): void {
-    this.#set(labels, "-").opened += 1;
-  }
-
-  closed(
-    labels: Readonly<Record<string, string>>,
-    flag: ResponseFlag,
-    bytes: { received: number; sent: number },
-  ): void {
-    const set = this.#set(labels, flag);
-    set.closed += 1;
-    if (flag !== "-") set.failed += 1;
-    set.receivedBytes += bytes.received;
-    set.sentBytes += bytes.sent;
-  }
-
-  snapshot(): readonly TrafficCounters[] {
-    return [...this.#sets.values()].map((set) => ({ ...set }));
-  }
-
-  #set(labels: Readonly<Record<string, string>>, flag: ResponseFlag): Mutable {
-    const key = `${flag}\0${Object.values(labels).join("\0")}`;
-    const found = this.#sets.get(key);
-    if (found) return found;
-    if (this.#sets.size >= MAX_LABEL_SETS && labels !== OVERFLOW) return this.#set(OVERFLOW, flag);
-    const made: Mutable = {
-      labels: { ...labels, response_flags: flag },
-      opened: 0,
-      closed: 0,
-      failed: 0,
-      receivedBytes: 0,
-      sentBytes: 0,
+  opened(facts: ConnectionFacts): ConnectionMeter {
+    const labels = trafficLabels(facts);
+    this.#opened.with({ ...labels, response_flags: "-" }).inc();
+    return {
+      closed: (flag, bytes) => {
+        const ended = { ...labels, response_flags: flag };
+        this.#closed.with(ended).inc();
+        if (flag !== "-") this.#failed.with(ended).inc();
+        this.#received.with(ended).inc(bytes.received);
+        this.#sent.with(ended).inc(bytes.sent);
+      },
     };
-    this.#sets.set(key, made);
-    return made;
+  }
+
+  families(): readonly Family[] {
+    return this.#registry.families();
+  }
+
+  #counter(name: string, help: string): TrafficCounter {
+    return this.#registry.counter({ name, help, labels: TRAFFIC_LABELS });
   }
 }

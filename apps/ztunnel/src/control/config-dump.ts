@@ -1,0 +1,55 @@
+import { dumpAuthorization } from "@lateen/policy";
+import { dumpService, dumpStagedServices, dumpWorkload } from "@lateen/workload-model";
+import type { ProxyState } from "@lateen/zds";
+import type { Config } from "../config.ts";
+import type { LiveConnection, ThreadReport } from "../messages.ts";
+import type { ModelFeed } from "./model-feed.ts";
+
+export interface DumpSources {
+  readonly config: Config;
+  readonly version: string;
+  readonly model: Pick<ModelFeed, "workloads" | "policies">;
+  readonly pods: ProxyState;
+  /** As the certificate manager describes them (dataplane 11.2). */
+  readonly certificates: readonly unknown[];
+  readonly reports: readonly ThreadReport[];
+}
+
+type Shown = Pick<LiveConnection, "src" | "originalDst" | "actualDst" | "protocol">;
+const shown = ({ src, originalDst, actualDst, protocol }: LiveConnection): Shown => ({
+  src,
+  originalDst,
+  actualDst,
+  protocol,
+});
+
+function workloadState(pods: ProxyState, reports: readonly ThreadReport[]): Readonly<Record<string, unknown>> {
+  const connections = reports.flatMap((report) => report.connections);
+  const of = (uid: string, direction: LiveConnection["direction"]): readonly Shown[] =>
+    connections.filter((c) => c.uid === uid && c.direction === direction).map(shown);
+  const state = (uid: string, info: unknown, name: "Up" | "Pending"): readonly [string, unknown] => [
+    uid,
+    { state: name, connections: { inbound: of(uid, "inbound"), outbound: of(uid, "outbound") }, info },
+  ];
+  return Object.fromEntries([
+    ...[...pods.running.values()].map((pod) => state(pod.uid, pod.info, "Up")),
+    ...[...pods.starting.values()].map(({ pod }) => state(pod.uid, pod.info, "Pending")),
+    ...[...pods.pending.values()].map((pod) => state(pod.uid, pod.info, "Pending")),
+  ]);
+}
+
+/** The document behind `/config_dump`, in the shape that `istioctl ztunnel-config` reads (dataplane 11.2). */
+export function configDump(from: DumpSources): Readonly<Record<string, unknown>> {
+  const { workloads, policies } = from.model;
+  return {
+    workloads: workloads.workloads().map(dumpWorkload),
+    services: workloads.services().map((service) => dumpService(workloads, service)),
+    policies: policies.all().map(dumpAuthorization),
+    stagedServices: dumpStagedServices(workloads),
+    staticConfig: {},
+    version: { version: from.version },
+    config: { ...from.config.data, terminationGraceMs: from.config.drainMs },
+    certificates: from.certificates,
+    workloadState: workloadState(from.pods, from.reports),
+  };
+}

@@ -1,0 +1,150 @@
+import { type Backoff, sleep } from "@lateen/lifecycle";
+import type { Logger } from "@lateen/telemetry";
+import {
+  type ProxiedPod,
+  type ProxyEffect,
+  type ProxyInput,
+  type ProxyState,
+  decodeWorkloadRequest,
+  encodeHello,
+  encodeWorkloadResponse,
+  isProxyReady,
+  proxyStart,
+  proxyStep,
+  VERSION_1,
+} from "@lateen/zds";
+
+/** A connection to the agent: datagrams with descriptors. */
+export interface AgentChannel {
+  send(bytes: Uint8Array): void;
+  close(): void;
+}
+export interface AgentChannelEvents {
+  readonly onMessage: (bytes: Uint8Array, fds: readonly number[]) => void;
+  readonly onBroken: (why: string, fds: readonly number[]) => void;
+  readonly onClosed: () => void;
+}
+
+/** What the pod manager needs of the world. */
+export interface PodWorld {
+  /** Connects to the agent's socket. @throws when nobody listens there */
+  readonly connect: (events: AgentChannelEvents) => Promise<AgentChannel>;
+  readonly netnsId: (fd: number) => string;
+  readonly closeFd: (fd: number) => void;
+  /** Starts the pod on every data thread. @returns null or why not */
+  readonly start: (pod: ProxiedPod) => Promise<string | null>;
+  readonly stop: (pod: ProxiedPod) => void;
+  readonly fatal: (why: string) => void;
+  readonly log: Logger;
+}
+
+/** Pods that could not start are tried again this often (dataplane 3.3). */
+const RETRY_MS = 5_000;
+
+/** Follows the CNI agent: performs what the ZDS machine decides and feeds back what happened. */
+export class PodManager {
+  readonly #world: PodWorld;
+  readonly #changed: () => void;
+  #state: ProxyState = proxyStart;
+  #channel: AgentChannel | null = null;
+
+  /** @param changed called after every change of `state` */
+  constructor(world: PodWorld, changed: () => void) {
+    this.#world = world;
+    this.#changed = changed;
+  }
+
+  get state(): ProxyState {
+    return this.#state;
+  }
+
+  get ready(): boolean {
+    return isProxyReady(this.#state);
+  }
+
+  /** Connects, and again whenever the connection ends, until the signal. */
+  async run(signal: AbortSignal, backoff: Backoff): Promise<void> {
+    const retry = setInterval(() => this.#input({ t: "tick" }), RETRY_MS);
+    try {
+      while (!signal.aborted && this.#state.phase !== "ended") {
+        const served = await this.#serve(signal);
+        if (served) backoff.reset();
+        if (!signal.aborted) await sleep(backoff.nextMs(), { signal }).catch(() => undefined);
+      }
+    } finally {
+      clearInterval(retry);
+    }
+  }
+
+  /** One connection from hello to its end. @returns whether it was ever open */
+  async #serve(signal: AbortSignal): Promise<boolean> {
+    const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
+    const netns = (fds: readonly number[]): readonly { fd: number; id: string }[] =>
+      fds.map((fd) => ({ fd, id: this.#world.netnsId(fd) }));
+    const channel = await this.#world
+      .connect({
+        onMessage: (bytes, fds) => {
+          const request = decodeWorkloadRequest(bytes);
+          if (request.ok) this.#input({ t: "message", request: request.value, fds: netns(fds) });
+          else this.#input({ t: "undecodable", why: request.error.message, fds: netns(fds) });
+        },
+        onBroken: (why, fds) => this.#input({ t: "undecodable", why, fds: netns(fds) }),
+        onClosed,
+      })
+      .catch((error: unknown) => {
+        this.#world.log.debug("cannot connect to the CNI agent", { error: String(error) });
+        return null;
+      });
+    if (channel === null) return false;
+    const abort = (): void => channel.close();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#channel = channel;
+    this.#world.log.info("connected to the CNI agent");
+    this.#input({ t: "connected" });
+    await closed;
+    signal.removeEventListener("abort", abort);
+    this.#channel = null;
+    this.#input({ t: "disconnected" });
+    if (!signal.aborted) this.#world.log.warn("connection to the CNI agent ended");
+    return true;
+  }
+
+  #input(input: ProxyInput): void {
+    const [state, effects] = proxyStep(this.#state, input);
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+    this.#changed();
+  }
+
+  #perform(effect: ProxyEffect): void {
+    switch (effect.t) {
+      case "hello":
+        return this.#channel?.send(encodeHello({ version: VERSION_1 }));
+      case "ack":
+        return this.#channel?.send(encodeWorkloadResponse({ t: "ack", error: effect.error }));
+      case "start":
+        void this.#start(effect.pod);
+        return;
+      case "stop":
+        this.#world.log.info("pod proxy stopped", { uid: effect.pod.uid });
+        this.#world.stop(effect.pod);
+        return this.#world.closeFd(effect.pod.netns.fd);
+      case "discard":
+        for (const fd of effect.fds) this.#world.closeFd(fd);
+        return;
+      case "drop":
+        this.#world.log.warn("dropping the connection to the CNI agent", { error: effect.why });
+        return this.#channel?.close();
+      case "fatal":
+        return this.#world.fatal(effect.why);
+    }
+  }
+
+  async #start(pod: ProxiedPod): Promise<void> {
+    const error = await this.#world.start(pod).catch((cause: unknown) => String(cause));
+    const { name, namespace } = pod.info;
+    if (error === null) this.#world.log.info("pod proxy started", { uid: pod.uid, pod: `${namespace}/${name}` });
+    else this.#world.log.error("pod proxy cannot start", { uid: pod.uid, pod: `${namespace}/${name}`, error });
+    this.#input({ t: "started", pod, error });
+  }
+}

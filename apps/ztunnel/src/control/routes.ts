@@ -1,0 +1,75 @@
+import type { Readiness } from "@lateen/lifecycle";
+import {
+  type Family,
+  type LevelFilter,
+  type Levels,
+  formatLevels,
+  mergeFamilies,
+  metricsContentType,
+  parseLevels,
+  renderOpenMetrics,
+} from "@lateen/telemetry";
+import type { Reply, Routes } from "./http-servers.ts";
+
+const json = (value: unknown): Reply => ({
+  status: 200,
+  type: "application/json",
+  body: `${JSON.stringify(value, null, 2)}\n`,
+});
+
+export interface AdminSources {
+  readonly dump: () => Promise<unknown>;
+  /** Null for a pod that this proxy does not know. */
+  readonly pod: (uid: string) => { readonly state: string; readonly identity: string } | null;
+  readonly levels: LevelFilter;
+  readonly setLevels: (levels: Levels, mode: "merge" | "replace") => void;
+  readonly quit: () => void;
+}
+
+function setLogging(sources: AdminSources, url: URL): Reply {
+  const wanted = url.searchParams.get("level");
+  if (url.searchParams.has("reset")) sources.setLevels(new Map(), "replace");
+  if (wanted !== null) {
+    const levels = parseLevels(wanted);
+    if (!levels.ok) return { status: 400, body: `${levels.error.message}\n` };
+    sources.setLevels(levels.value, "merge");
+  }
+  return { status: 200, body: `current log level is ${formatLevels(sources.levels.current())}\n` };
+}
+
+/** Port 15000, on the loopback only (dataplane 11.1). `/pods/UID` is ours: the CNI agent asks it before it says enrolled. */
+export function adminRoutes(sources: AdminSources): Routes {
+  return {
+    "GET /config_dump": async () => json(await sources.dump()),
+    "GET /pods/": ({ url }) => {
+      const uid = decodeURIComponent(url.pathname.slice("/pods/".length));
+      const pod = sources.pod(uid);
+      if (pod === null) return { status: 404, body: `pod ${uid} is not known to this proxy\n` };
+      return json(pod);
+    },
+    "POST /logging": ({ url }) => setLogging(sources, url),
+    "POST /quitquitquit": () => {
+      sources.quit();
+      return { status: 200, body: "shutdown now\n" };
+    },
+  };
+}
+
+/** Port 15021 (dataplane 11.1). */
+export function readinessRoutes(readiness: Readiness): Routes {
+  return {
+    "GET /healthz/ready": () =>
+      readiness.isReady
+        ? { status: 200, body: "ready\n" }
+        : { status: 500, body: `not ready, pending: ${readiness.pending().join(", ")}\n` },
+  };
+}
+
+/** Port 15020 (dataplane 11.1). @param collect the families of this thread and of each data thread */
+export function metricsRoutes(collect: () => Promise<readonly (readonly Family[])[]>): Routes {
+  const show = async ({ accept }: { readonly accept: string }): Promise<Reply> => {
+    const merged = mergeFamilies(await collect());
+    return { status: 200, type: metricsContentType(accept), body: renderOpenMetrics(merged) };
+  };
+  return { "GET /metrics": show, "GET /stats/prometheus": show };
+}
