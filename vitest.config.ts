@@ -6,5 +6,9 @@ const conditions = ["lateen:source"];
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { include: ["{packages,apps,tools,e2e}/**/*.test.ts"], pool: "forks", execArgv: ["--conditions=lateen:source"] },
+  test: {
+    include: ["{packages,apps,tools,e2e}/**/*.test.ts"],
+    pool: "forks",
+    execArgv: ["--conditions=lateen:source"],
+  },
 });

@@ -90,7 +90,9 @@ function eachName(pattern: string, row: unknown[], index: number): string {
   const record = row[0] as Record<string, unknown> | null;
   const named = pattern
     .replaceAll("%#", String(index))
-    .replaceAll(/\$(\w+)/g, (all, key) => (typeof record === "object" && record !== null && key in record ? String(record[key]) : all));
+    .replaceAll(/\$(\w+)/g, (all, key) =>
+      typeof record === "object" && record !== null && key in record ? String(record[key]) : all,
+    );
   const used = (named.match(/%[sdifjoO]/g) ?? []).length;
   return format(named, ...row.slice(0, used));
 }
