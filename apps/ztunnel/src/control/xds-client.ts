@@ -1,0 +1,216 @@
+import { readFileSync } from "node:fs";
+import { type ClientDuplexStream, Client, Metadata, type ServiceError, credentials } from "@grpc/grpc-js";
+import type { Logger } from "@lateen/telemetry";
+import type { Authorization } from "@lateen/policy";
+import type { AddressUpdate, Service, Workload } from "@lateen/workload-model";
+import { type ClientEffect, type ClientInput, DeltaClient, type Rejection, type StreamEnd } from "@lateen/xds";
+import {
+  ADDRESS_TYPE,
+  AUTHORIZATION_TYPE,
+  type DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
+  type Node,
+  type Resource,
+  decodeAddress,
+  decodeAuthorization,
+  deltaDiscoveryMethod,
+} from "@lateen/xds-types";
+
+/** Where the control plane is and how we prove who we are. */
+export interface XdsEndpoint {
+  /** `https://host:port`. */
+  readonly address: string;
+  readonly rootCaFile: string;
+  /** Re-read for each stream; no header when the file is missing. */
+  readonly tokenFile: string;
+  readonly clusterId: string;
+  readonly alternativeHostname: string | null;
+  /** Our own certificate for mutual TLS, null while there is none. */
+  readonly clientCertificate: () => { readonly keyPem: string; readonly chainPem: string } | null;
+}
+
+/** What the client tells the rest of the control thread. */
+export interface XdsEvents {
+  readonly addresses: (update: AddressUpdate) => void;
+  readonly authorizations: (upserted: readonly Authorization[], removed: readonly string[]) => void;
+  /** Every type had a response that was accepted whole. */
+  readonly ready: () => void;
+  readonly terminated: (reason: "ConnectionError" | "Error" | "Reconnect" | "Complete") => void;
+}
+
+const MAX_MESSAGE_BYTES = 200 * 1024 * 1024;
+const CHANNEL_OPTIONS = {
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.enable_retries": 0,
+  // Each stream gets a channel of its own, so that certificate and root are the newest.
+  "grpc.use_local_subchannel_pool": 1,
+};
+
+type Stream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+
+/** Keeps one delta stream to the control plane and applies what it says (dataplane 8.4). */
+export class XdsClient implements Disposable {
+  readonly #endpoint: XdsEndpoint;
+  readonly #events: XdsEvents;
+  readonly #log: Logger;
+  readonly #machine: DeltaClient;
+  #stream: { readonly client: Client; readonly call: Stream } | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(node: Node, endpoint: XdsEndpoint, events: XdsEvents, log: Logger) {
+    this.#endpoint = endpoint;
+    this.#events = events;
+    this.#log = log;
+    this.#machine = new DeltaClient(node, [ADDRESS_TYPE, AUTHORIZATION_TYPE]);
+  }
+
+  start(): void {
+    this.#connect(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#stream?.call.cancel();
+    this.#stream?.client.close();
+  }
+
+  #connect(afterMs: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => this.#open(), afterMs);
+  }
+
+  #open(): void {
+    try {
+      const { host, credentials: channel, options } = this.#channel();
+      const client = new Client(host, channel, { ...CHANNEL_OPTIONS, ...options });
+      const { path, requestSerialize, responseDeserialize } = deltaDiscoveryMethod;
+      const call = client.makeBidiStreamRequest(
+        path,
+        (request: DeltaDiscoveryRequest) => Buffer.from(requestSerialize(request)),
+        responseDeserialize,
+        this.#metadata(),
+      ) as Stream;
+      this.#stream = { client, call };
+      call.on("data", (response: DeltaDiscoveryResponse) => this.#input({ t: "response", response }));
+      call.on("error", (error: ServiceError) =>
+        this.#ended(client, { t: "status", code: error.code, message: error.details }),
+      );
+      call.on("end", () => this.#ended(client, { t: "complete" }));
+      this.#input({ t: "connected" });
+    } catch (error) {
+      this.#log.warn("cannot reach the control plane", { error: String(error) });
+      this.#input({ t: "disconnected", end: { t: "connection-error" }, random: Math.random() });
+    }
+  }
+
+  #channel(): {
+    readonly host: string;
+    readonly credentials: ReturnType<typeof credentials.createSsl>;
+    readonly options: object;
+  } {
+    const { address, rootCaFile, alternativeHostname, clientCertificate } = this.#endpoint;
+    const root = readFileSync(rootCaFile);
+    const own = clientCertificate();
+    const ssl = credentials.createSsl(
+      root,
+      own === null ? null : Buffer.from(own.keyPem),
+      own === null ? null : Buffer.from(own.chainPem),
+    );
+    const options = alternativeHostname === null ? {} : { "grpc.ssl_target_name_override": alternativeHostname };
+    return { host: new URL(address).host, credentials: ssl, options };
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    metadata.set("clusterid", this.#endpoint.clusterId);
+    try {
+      metadata.set("authorization", `Bearer ${readFileSync(this.#endpoint.tokenFile, "utf8").trim()}`);
+    } catch {
+      // Without a token the certificate speaks for us; the server says so if it does not.
+    }
+    return metadata;
+  }
+
+  #ended(client: Client, end: StreamEnd): void {
+    if (this.#stream?.client !== client) return;
+    this.#stream = null;
+    client.close();
+    if (this.#stopped) return;
+    const reason = end.t === "status" ? "Error" : end.t === "complete" ? "Complete" : "ConnectionError";
+    this.#events.terminated(reason);
+    if (end.t === "status") this.#log.warn("stream to the control plane ended", { code: end.code, error: end.message });
+    this.#input({ t: "disconnected", end, random: Math.random() });
+  }
+
+  #input(input: ClientInput): void {
+    for (const effect of this.#machine.step(input)) this.#perform(effect);
+  }
+
+  #perform(effect: ClientEffect): void {
+    switch (effect.t) {
+      case "send":
+        this.#stream?.call.write(effect.request);
+        return;
+      case "apply": {
+        const rejected = this.#apply(effect);
+        for (const { name, reason } of rejected)
+          this.#log.error("rejected a resource", { resource: name, error: reason });
+        return this.#input({ t: "applied", rejected });
+      }
+      case "ready":
+        return this.#events.ready();
+      case "unknown-type":
+        return this.#log.warn("ignored a response of a type that was not asked for", { type: effect.typeUrl });
+      case "connect":
+        return this.#connect(effect.afterMs);
+    }
+  }
+
+  /** Decodes the whole batch first, then applies it in one step; a bad resource rejects only itself. */
+  #apply(batch: Extract<ClientEffect, { t: "apply" }>): readonly Rejection[] {
+    if (batch.typeUrl === ADDRESS_TYPE) {
+      const { update, rejected } = readAddresses(batch.resources, batch.removed);
+      this.#events.addresses(update);
+      return rejected;
+    }
+    const { policies, rejected } = readAuthorizations(batch.resources);
+    this.#events.authorizations(policies, batch.removed);
+    return rejected;
+  }
+}
+
+const body = (resource: Resource): Uint8Array => resource.resource?.value ?? new Uint8Array(0);
+
+function readAddresses(
+  resources: readonly Resource[],
+  removed: readonly string[],
+): { readonly update: AddressUpdate; readonly rejected: readonly Rejection[] } {
+  const workloads: Workload[] = [];
+  const services: Service[] = [];
+  const rejected: Rejection[] = [];
+  for (const resource of resources) {
+    const read = decodeAddress(body(resource));
+    if (!read.ok) rejected.push({ name: resource.name, reason: read.error.message });
+    else if (read.value.t === "workload") workloads.push(read.value.workload);
+    else services.push(read.value.service);
+  }
+  return { update: { workloads, services, removed }, rejected };
+}
+
+function readAuthorizations(resources: readonly Resource[]): {
+  readonly policies: readonly Authorization[];
+  readonly rejected: readonly Rejection[];
+} {
+  const policies: Authorization[] = [];
+  const rejected: Rejection[] = [];
+  for (const resource of resources) {
+    const read = decodeAuthorization(body(resource));
+    if (read.ok) policies.push(read.value);
+    else rejected.push({ name: resource.name, reason: read.error.message });
+  }
+  return { policies, rejected };
+}
