@@ -15,7 +15,8 @@ export {
   type Route,
 } from "./netlink/rtnetlink-wire.ts";
 export { Nftables, type TableFilter, openNftables } from "./netlink/nftables.ts";
-export type { NftChange, NftElement, NftFamily } from "./netlink/nft-wire.ts";
+export type { NftChange, NftElement } from "./netlink/nft-changes.ts";
+export type { NftFamily } from "./netlink/nft-numbers.ts";
 export {
   PodRedirection,
   type Redirection,

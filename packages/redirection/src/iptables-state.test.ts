@@ -39,7 +39,7 @@ describe("state against the plan", () => {
     ["a chain that is not planned", `${full}*raw\n:ISTIO_OLD - [0:0]\nCOMMIT\n`, true, true, "apply-on-top", "replace"],
     ["only a jump", "*nat\n-A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n", true, true, "apply-on-top", "replace"],
     ["counters shown", full.replaceAll("\n-A", "\n[1:60] -A"), true, false, "nothing", "nothing"],
-  ] as const)("%s", (_, save, residue, delta, plain, reconciling) => {
+  ] as const)("%s", (...[, save, residue, delta, plain, reconciling]) => {
     const state = iptablesState(plan, "ipv4", save);
     expect({ residue: state.residue, delta: state.delta }).toEqual({ residue, delta });
     expect(iptablesAction(state, false)).toBe(plain);

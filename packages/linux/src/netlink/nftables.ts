@@ -1,18 +1,8 @@
 import type { NftChain, NftRuleset, NftSet, NftTable } from "@lateen/redirection";
 import { NETLINK_NETFILTER, type NetlinkSocket, openNetlink, refusal } from "./netlink-socket.ts";
-import {
-  type NftChange,
-  type NftElement,
-  type NftFamily,
-  type NftListed,
-  decodeElements,
-  decodeListed,
-  describeChange,
-  encodeBatch,
-  encodeDump,
-  encodeElementDump,
-  replaceChanges,
-} from "./nft-wire.ts";
+import { type NftChange, type NftElement, describeChange, encodeBatch, replaceChanges } from "./nft-changes.ts";
+import { type NftListed, decodeElements, decodeListed, encodeDump, encodeElementDump } from "./nft-listing.ts";
+import type { NftFamily } from "./nft-numbers.ts";
 
 /** Chooses tables by name. */
 export type TableFilter = (name: string) => boolean;
@@ -39,7 +29,7 @@ export class Nftables implements Disposable {
   }
 
   private list(what: "tables" | "chains" | "rules" | "sets"): NftListed[] {
-    return this.socket.dump(`list nf_tables ${what}`, (seq) => encodeDump(what, seq, null), decodeListed);
+    return this.socket.dump(`list nf_tables ${what}`, (seq) => encodeDump(what, seq), decodeListed);
   }
 
   /**

@@ -1,8 +1,19 @@
+import { readFileSync } from "node:fs";
 import { endianness } from "node:os";
-import { type NftRuleset, type Plan, type Routing, nftTableName, toNftRuleset } from "@lateen/redirection";
+import {
+  type Family,
+  type NftRuleset,
+  type Plan,
+  ROUTE_TABLE,
+  RULE_PRIORITY,
+  type Routing,
+  nftTableName,
+  toNftRuleset,
+} from "@lateen/redirection";
+import { inNetns } from "../namespaces.ts";
 import { isErrno } from "./netlink-socket.ts";
 import { type Nftables, openNftables } from "./nftables.ts";
-import { type Rtnetlink, openRtnetlink } from "./rtnetlink.ts";
+import { type RouteOptions, type Rtnetlink, openRtnetlink } from "./rtnetlink.ts";
 import type { PolicyRule } from "./rtnetlink-wire.ts";
 import { rulesetDrift } from "./ruleset-drift.ts";
 
@@ -12,8 +23,21 @@ const isOurs = (name: string): boolean => OUR_TABLES.includes(name);
 /** What a namespace holds of redirection, as the kernel tells it. */
 export interface Redirection {
   readonly ruleset: NftRuleset;
-  /** Families whose route and rule are both there. */
-  readonly routing: readonly Routing["family"][];
+  /** Policy rules of our priority. */
+  readonly rules: readonly PolicyRule[];
+  /** Families whose table of ours leads everything to `lo`. */
+  readonly routes: readonly Family[];
+  /** Whether the namespace has IPv6 on `lo`; without it there is nothing of IPv6 to route. */
+  readonly ipv6: boolean;
+}
+
+/** A namespace may have IPv6 switched off, or the kernel may lack it. */
+function hasIpv6(): boolean {
+  try {
+    return readFileSync("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "utf8").trim() !== "1";
+  } catch {
+    return false; // no such file: the kernel has no IPv6
+  }
 }
 
 const policyRule = (r: Routing): PolicyRule => ({
@@ -24,7 +48,7 @@ const policyRule = (r: Routing): PolicyRule => ({
   table: r.table,
 });
 
-function localRoute(r: Routing, lo: number) {
+function localRoute(r: Routing, lo: number): RouteOptions {
   return {
     destination: r.family === "ipv4" ? "0.0.0.0" : "::",
     prefixLength: 0,
@@ -32,7 +56,7 @@ function localRoute(r: Routing, lo: number) {
     table: r.table,
     type: "local",
     scope: r.family === "ipv4" ? "host" : "global",
-  } as const;
+  };
 }
 
 /** Runs `change`; what is already so, or gone already, is no error. */
@@ -46,12 +70,18 @@ function tolerate(change: () => void, ...names: readonly string[]): void {
 
 /** The redirection of one pod's namespace: opened once, used for as long as the pod lives or for one change. */
 export class PodRedirection implements Disposable {
+  private readonly netns: number | null;
   private readonly nft: Nftables;
   private readonly route: Rtnetlink;
 
-  constructor(nft: Nftables, route: Rtnetlink) {
+  constructor(netns: number | null, nft: Nftables, route: Rtnetlink) {
+    this.netns = netns;
     this.nft = nft;
     this.route = route;
+  }
+
+  private hasIpv6(): boolean {
+    return this.netns === null ? hasIpv6() : inNetns(this.netns, hasIpv6);
   }
 
   /**
@@ -70,26 +100,23 @@ export class PodRedirection implements Disposable {
   }
 
   private applyRouting(r: Routing, lo: number): void {
-    // With IPv6 switched off in the namespace there is nothing to route, and nothing to capture either.
-    tolerate(
-      () => this.route.replaceRoute(localRoute(r, lo)),
-      ...(r.family === "ipv6" ? ["EACCES", "EINVAL", "ENODEV"] : []),
-    );
+    if (r.family === "ipv6" && !this.hasIpv6()) return;
+    this.route.replaceRoute(localRoute(r, lo));
     tolerate(() => this.route.addRule(policyRule(r)), "EEXIST");
   }
 
   /** What the kernel holds now. */
   read(): Redirection {
-    const routing = (["ipv4", "ipv6"] as const).filter((family) => this.hasRouting(family));
-    return { ruleset: this.nft.read(isOurs), routing };
-  }
-
-  private hasRouting(family: Routing["family"]): boolean {
-    const rule = this.route.rules(family).find((r) => r.mark === 0x111);
-    return (
-      rule !== undefined &&
-      this.route.routes(family, rule.table).some((r) => r.type === "local" && r.prefixLength === 0)
-    );
+    const ipv6 = this.hasIpv6();
+    const families: readonly Family[] = ipv6 ? ["ipv4", "ipv6"] : ["ipv4"];
+    const leadsToLo = (f: Family): boolean =>
+      this.route.routes(f, ROUTE_TABLE).some((r) => r.type === "local" && r.prefixLength === 0);
+    return {
+      ruleset: this.nft.read(isOurs),
+      rules: families.flatMap((f) => this.route.rules(f).filter((r) => r.priority === RULE_PRIORITY)),
+      routes: families.filter(leadsToLo),
+      ipv6,
+    };
   }
 
   /**
@@ -116,12 +143,24 @@ export class PodRedirection implements Disposable {
   }
 }
 
+function routingDrift(r: Routing, actual: Redirection): string[] {
+  if (r.family === "ipv6" && !actual.ipv6) return [];
+  const want = policyRule(r);
+  const rule = actual.rules.some((x) => JSON.stringify(x) === JSON.stringify(want));
+  return [
+    ...(actual.routes.includes(r.family)
+      ? []
+      : [`${r.family} route table ${r.table}: the local route to lo is missing`]),
+    ...(rule ? [] : [`${r.family} policy rule of priority ${r.priority} to table ${r.table} is missing`]),
+  ];
+}
+
 /** Pure comparison behind `PodRedirection.drift`. */
 export function planDrift(plan: Plan, actual: Redirection): readonly string[] {
-  const missing = plan.routing
-    .filter((r) => !actual.routing.includes(r.family))
-    .map((r) => `${r.family}: policy route or rule to table ${r.table} is missing`);
-  return [...missing, ...rulesetDrift(toNftRuleset(plan, endianness()), actual.ruleset)];
+  return [
+    ...plan.routing.flatMap((r) => routingDrift(r, actual)),
+    ...rulesetDrift(toNftRuleset(plan, endianness()), actual.ruleset),
+  ];
 }
 
 /**
@@ -132,7 +171,7 @@ export function planDrift(plan: Plan, actual: Redirection): readonly string[] {
 export function openPodRedirection(netns: number | null): PodRedirection {
   const nft = openNftables(netns);
   try {
-    return new PodRedirection(nft, openRtnetlink(netns));
+    return new PodRedirection(netns, nft, openRtnetlink(netns));
   } catch (e) {
     nft[Symbol.dispose]();
     throw e;
