@@ -10,6 +10,7 @@ export interface Claim {
 
 export const claims: readonly Claim[] = [
   { suite: "iptables-goldens" },
+  { suite: "ztunnel-rbac" },
   {
     suite: "matching-rules",
     // Identities, authorization values and conditions, trust domains; hosts, ports and paths come with L7.

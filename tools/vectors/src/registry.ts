@@ -1,6 +1,8 @@
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
+import { driver as ztunnelRbac } from "./drivers/ztunnel-rbac.ts";
+import { driver as ztunnelRouting } from "./drivers/ztunnel-routing.ts";
 import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
-export const drivers: readonly SuiteDriver[] = [iptablesGoldens, matchingRules];
+export const drivers: readonly SuiteDriver[] = [iptablesGoldens, matchingRules, ztunnelRbac, ztunnelRouting];
