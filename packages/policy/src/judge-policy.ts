@@ -1,4 +1,4 @@
-import type { Authorization, Clause, Connection, Match, Rule } from "./authorization.ts";
+import type { Authorization, Connection, Match, Rule } from "./authorization.ts";
 import { type MatchVerdict, judgeMatch } from "./match.ts";
 import { Subject } from "./subject.ts";
 
@@ -7,19 +7,18 @@ export type MatchSink = (rule: number, clause: number, match: number, verdict: M
 
 const NO_RULE = -1;
 
-function clauseHolds(clause: Clause, subject: Subject, sink: MatchSink | null, rule: number, index: number): boolean {
-  if (clause.matches.length === 0) return true;
-  for (let i = 0; i < clause.matches.length; i++) {
-    const verdict = judgeMatch(clause.matches[i]!, subject);
-    if (sink !== null) sink(rule, index, i, verdict);
-    if (verdict.held) return true;
-  }
-  return false;
-}
-
+/** All clauses hold; a clause holds when it has no match, or one that holds. */
 function ruleHolds(rule: Rule, subject: Subject, sink: MatchSink | null, index: number): boolean {
-  for (let i = 0; i < rule.clauses.length; i++)
-    if (!clauseHolds(rule.clauses[i]!, subject, sink, index, i)) return false;
+  for (let c = 0; c < rule.clauses.length; c++) {
+    const { matches } = rule.clauses[c]!;
+    let held = matches.length === 0;
+    for (let m = 0; m < matches.length && !held; m++) {
+      const verdict = judgeMatch(matches[m]!, subject);
+      if (sink !== null) sink(index, c, m, verdict);
+      held = verdict.held;
+    }
+    if (!held) return false;
+  }
   return true;
 }
 

@@ -10,7 +10,7 @@ export function buildForwarded(client: SocketAddress, serviceHostname: string | 
 
 /** The service named by a `forwarded` header, or null. Untrusted: it may only choose labels. */
 export function parseForwardedHost(header: string | null): string | null {
-  // eslint-disable-next-line no-control-regex -- anything outside printable ASCII makes the header meaningless
+  // Anything outside printable ASCII makes the header meaningless.
   if (header === null || header.length > MAX_FORWARDED || /[^\x20-\x7e]/.test(header)) return null;
   for (const element of header.split(/[;,]/)) {
     const at = element.indexOf("=");

@@ -92,7 +92,6 @@ export interface DeniedRoute {
 export type OutboundRoute = HboneRoute | DoubleHboneRoute | TcpRoute | ResolveRoute | DeniedRoute;
 
 interface Search extends RouteContext {
-  readonly store: WorkloadStore;
   readonly query: OutboundQuery;
 }
 
@@ -112,7 +111,7 @@ function throughGateway(s: Search, upstream: Upstream, service: Service | null):
   if (service === null) return deny(`no service for target address: ${formatSocketAddress(asked)}`);
   if (workload.networkGateway === null)
     return deny(`no valid routing destination for workload: ${formatWorkload(workload)}`);
-  const gateway = resolveGateway(s.store, s, workload.networkGateway, asked.ip, "standard");
+  const gateway = resolveGateway(s, workload.networkGateway, asked.ip, "standard");
   const address = gateway === null ? null : chooseAddress(gateway);
   if (gateway === null || address?.t !== "ip")
     return deny(`unknown network gateway: ${formatGatewayDestination(workload.networkGateway.destination)}`);
@@ -131,7 +130,7 @@ function throughGateway(s: Search, upstream: Upstream, service: Service | null):
 
 function throughWaypoint(s: Search, reference: GatewayAddress, service: Service | null): OutboundRoute {
   const unknown = deny(`unknown waypoint: ${formatGatewayDestination(reference.destination)}`);
-  const waypoint = resolveGateway(s.store, s, reference, s.query.destination.ip, "waypoint");
+  const waypoint = resolveGateway(s, reference, s.query.destination.ip, "waypoint");
   if (waypoint === null) return unknown;
   if (service !== null && waypoint.workload.network !== s.source.network) return throughGateway(s, waypoint, service);
   const address = chooseAddress(waypoint);
@@ -222,7 +221,7 @@ function search(s: Search): OutboundRoute {
     const waypoint = pickWeightedWaypoint(known.service, s.random) ?? known.service.waypoint;
     if (waypoint !== null) return throughWaypoint(s, waypoint, known.service);
   }
-  const upstream = findUpstream(s.store, s, s.source.network, destination);
+  const upstream = findUpstream(s, s.source.network, destination);
   return upstream === null ? passthrough(s, known) : toUpstream(s, upstream);
 }
 

@@ -17,38 +17,32 @@ export interface Upstream {
 
 /** What every step of a decision needs. */
 export interface RouteContext {
+  readonly store: WorkloadStore;
   readonly source: Workload;
   readonly random: () => number;
   readonly trace: Trace | null;
 }
 
-function fromService(
-  store: WorkloadStore,
-  ctx: RouteContext,
-  service: Service,
-  to: SocketAddress,
-  use: ServiceUse,
-): Upstream | null {
+function fromService(ctx: RouteContext, service: Service, to: SocketAddress, use: ServiceUse): Upstream | null {
   if (service.loadBalancing?.mode === "PASSTHROUGH") {
     ctx.trace?.(`service ${serviceKey(service)} passes connections through`);
     return null;
   }
   const q = { service, source: ctx.source, port: to.port, use, trace: ctx.trace };
-  const picked = balance(store, q, ctx.random);
+  const picked = balance(ctx.store, q, ctx.random);
   return picked === null ? null : { workload: picked.workload, service, port: picked.port, asked: to.ip };
 }
 
 /** Service by VIP, then by block, then workload by address; a service without a usable endpoint ends the search. */
 export function findUpstream(
-  store: WorkloadStore,
   ctx: RouteContext,
   network: string,
   to: SocketAddress,
   use: ServiceUse = "standard",
 ): Upstream | null {
-  const service = store.serviceByVip(network, to.ip, ctx.source.namespace);
-  if (service !== null) return fromService(store, ctx, service, to, use);
-  const workload = store.workloadByIp(network, to.ip);
+  const service = ctx.store.serviceByVip(network, to.ip, ctx.source.namespace);
+  if (service !== null) return fromService(ctx, service, to, use);
+  const workload = ctx.store.workloadByIp(network, to.ip);
   if (workload === null) return null;
   ctx.trace?.(`${to.ip} is the address of workload ${formatWorkload(workload)}`);
   return { workload, service: null, port: to.port, asked: to.ip };
@@ -60,7 +54,6 @@ export function findUpstream(
  * @see dataplane 6.4
  */
 export function resolveGateway(
-  store: WorkloadStore,
   ctx: RouteContext,
   gateway: GatewayAddress,
   asked: string,
@@ -70,11 +63,10 @@ export function resolveGateway(
   ctx.trace?.(
     `resolve ${use === "waypoint" ? "waypoint" : "network gateway"} ${formatGatewayDestination(destination)}`,
   );
-  if (destination.t === "address")
-    return findUpstream(store, ctx, destination.network, { ip: destination.ip, port }, use);
-  const found = store.findHostname(destination.namespace, destination.hostname);
+  if (destination.t === "address") return findUpstream(ctx, destination.network, { ip: destination.ip, port }, use);
+  const found = ctx.store.findHostname(destination.namespace, destination.hostname);
   if (found === null) return null;
-  if (found.t === "service") return fromService(store, ctx, found.service, { ip: asked, port }, use);
+  if (found.t === "service") return fromService(ctx, found.service, { ip: asked, port }, use);
   return { workload: found.workload, service: null, port, asked };
 }
 
