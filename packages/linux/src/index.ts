@@ -27,3 +27,41 @@ export {
   removePlan,
 } from "./netlink/redirect-plan.ts";
 export { rulesetDrift } from "./netlink/ruleset-drift.ts";
+export {
+  type Capture,
+  type CaptureCounters,
+  type CaptureOptions,
+  type CapturedPacket,
+  openCapture,
+} from "./packet-capture.ts";
+export { type PcapFile, createPcapFile, encodePcapHeader, encodePcapPacket } from "./pcap.ts";
+export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mounts.ts";
+export { type HeldProcess, holdProcess } from "./processes.ts";
+export {
+  type CgroupPod,
+  listeningSockets,
+  parseCgroupPod,
+  parseListeners,
+  parseStartTime,
+  processStartTime,
+} from "./procfs.ts";
+export { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
+export {
+  type Incoming,
+  type PeerCredentials,
+  type SeqpacketListenOptions,
+  type SeqpacketListener,
+  type SeqpacketSocket,
+  connectSeqpacket,
+  listenSeqpacket,
+  seqpacketPair,
+} from "./seqpacket.ts";
+export { socketFactory } from "./sockets.ts";
+export {
+  type NamespaceOptions,
+  adoptOrphans,
+  dieWithParent,
+  spawnIn,
+  unshareThread,
+  withNamespaces,
+} from "./spawn-in.ts";

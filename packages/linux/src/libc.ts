@@ -68,6 +68,16 @@ export function socket(domain: number, type: number, protocol: number): number {
   return retry("socket", () => native().socket(domain, type, protocol));
 }
 
+/** @returns two connected sockets */
+export function socketpair(domain: number, type: number, protocol: number): readonly [number, number] {
+  checkInt("domain", domain);
+  checkInt("type", type);
+  checkInt("protocol", protocol);
+  const pair = Buffer.alloc(8);
+  retry("socketpair", () => native().socketpair(domain, type, protocol, pair));
+  return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
 /** Closes a descriptor. Never retried: after EINTR Linux has closed it already. */
 export function close(fd: number): void {
   checkFd(fd);
@@ -145,13 +155,20 @@ export function setsockoptInt(fd: number, level: number, name: number, value: nu
 
 /** @returns how many bytes of `into` the kernel filled */
 export function getsockopt(fd: number, level: number, name: number, into: Uint8Array): number {
+  const r = tryGetsockopt(fd, level, name, into);
+  if (r < 0) throw systemError("getsockopt", -r);
+  return r;
+}
+
+/** As `getsockopt`, but a refusal is -errno: for questions that are often answered with no. */
+export function tryGetsockopt(fd: number, level: number, name: number, into: Uint8Array): number {
   checkFd(fd);
   checkInt("level", level);
   checkInt("name", name);
   checkBytes("value", into);
   const { bytes, base } = scratch();
   bytes.writeUInt32LE(into.byteLength, AT.addressLength);
-  retry("getsockopt", () => native().getsockopt(fd, level, name, into, base + AT.addressLength));
+  if (native().getsockopt(fd, level, name, into, base + AT.addressLength) < 0) return -native().errno();
   return Math.min(bytes.readUInt32LE(AT.addressLength), into.byteLength);
 }
 
@@ -384,6 +401,36 @@ export function kill(pid: number, signal: number): void {
   checkInt("pid", pid);
   checkInt("signal", signal);
   retry("kill", () => native().kill(pid, signal));
+}
+
+/** @returns the index of the interface in the calling thread's network namespace, or null when there is none of that name */
+export function interfaceIndex(name: string): number | null {
+  const index = native().ifNameToIndex(cString(name));
+  return index === 0 ? null : index;
+}
+
+/** Makes the directory behind the descriptor the calling thread's current one. */
+export function fchdir(fd: number): void {
+  checkFd(fd);
+  retry("fchdir", () => native().fchdir(fd));
+}
+
+/** Makes `path` the root of the calling thread. */
+export function chroot(path: string): void {
+  const name = cString(path);
+  retry("chroot", () => native().chroot(name));
+}
+
+/** @returns a descriptor (close-on-exec) that stands for the process, and is readable once it has ended */
+export function pidfdOpen(pid: number): number {
+  checkInt("pid", pid);
+  return retry("pidfd_open", () => native().pidfdOpen(pid));
+}
+
+export function pidfdSendSignal(pidfd: number, signal: number): void {
+  checkFd(pidfd);
+  checkInt("signal", signal);
+  retry("pidfd_send_signal", () => native().pidfdSendSignal(pidfd, signal));
 }
 
 export interface PollItem {

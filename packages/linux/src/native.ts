@@ -11,6 +11,7 @@ export interface Native {
   readonly errno: () => number;
   readonly addressOf: (view: Uint8Array) => number;
   readonly socket: (domain: number, type: number, protocol: number) => number;
+  readonly socketpair: (domain: number, type: number, protocol: number, pair: Bytes) => number;
   readonly bind: (fd: number, address: Bytes, length: number) => number;
   readonly connect: (fd: number, address: Bytes, length: number) => number;
   readonly listen: (fd: number, backlog: number) => number;
@@ -46,6 +47,7 @@ export interface Native {
   readonly fchdir: (fd: number) => number;
   readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
   readonly prctlName: (option: number, name: Bytes) => number;
+  readonly ifNameToIndex: (name: Bytes) => number;
   readonly kill: (pid: number, signal: number) => number;
   readonly pidfdOpen: (pid: number) => number;
   readonly pidfdSendSignal: (pidfd: number, signal: number) => number;
@@ -84,6 +86,7 @@ function bindAll(): Native {
     errno: () => koffi.errno(),
     addressOf: (view) => Number(koffi.address(view)),
     socket: f("socket", "int", "int", "int", "int"),
+    socketpair: f("socketpair", "int", "int", "int", "int", "void *"),
     bind: f("bind", "int", "int", "void *", "uint"),
     connect: f("connect", "int", "int", "void *", "uint"),
     listen: f("listen", "int", "int", "int"),
@@ -119,6 +122,7 @@ function bindAll(): Native {
     fchdir: f("fchdir", "int", "int"),
     prctl: f("prctl", "int", "int", "uint64", "uint64", "uint64", "uint64"),
     prctlName: f("prctl", "int", "int", "void *"),
+    ifNameToIndex: f("if_nametoindex", "uint", "void *"),
     kill: f("kill", "int", "int", "int"),
     pidfdOpen: (pid) => Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)),
     pidfdSendSignal: (fd, signal) => Number(pidfdSignal(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0)),

@@ -107,7 +107,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The last string of a field number, "" when absent. */
 export function stringField(fields: readonly Field[], number: number, name: string): Result<string> {
-  let last = NO_BYTES;
+  let last: Uint8Array = NO_BYTES;
   for (const f of fields) {
     if (f.number !== number) continue;
     if (f.wireType !== 2) return bad(`${name} has wire type ${f.wireType}`);

@@ -1,0 +1,211 @@
+import { Buffer } from "node:buffer";
+import fs from "node:fs";
+import { Code, MeshError } from "@lateen/errors";
+import * as k from "./constants.ts";
+import * as libc from "./libc.ts";
+import { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
+import { encodeUnix } from "./sockaddr.ts";
+
+const TYPE = k.SOCK_SEQPACKET | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC;
+/** Descriptors taken along with one message; more are refused as truncated. */
+const MAX_FDS = 8;
+
+/** Who is at the other end, as the kernel knows it. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * - `message`: one whole datagram; the descriptors are the receiver's to close
+ * - `truncated`: the datagram or its descriptors did not fit; what came is thrown away and closed
+ * - `end`: the peer has closed
+ */
+export type Incoming =
+  | { readonly t: "message"; readonly bytes: Buffer; readonly fds: readonly number[] }
+  | { readonly t: "truncated"; readonly why: string }
+  | { readonly t: "end" };
+
+/** A connected SOCK_SEQPACKET socket: keeps message borders, carries descriptors. Disposing of it closes it. */
+export interface SeqpacketSocket extends Disposable {
+  readonly peer: PeerCredentials;
+  /**
+   * Sends one message. The descriptors stay the caller's, and must stay open until the promise resolves.
+   * @throws MeshError UNAVAILABLE when the peer is gone (`facts.errno` EPIPE); the signal's reason
+   */
+  send(bytes: Uint8Array, fds: readonly number[], signal: AbortSignal): Promise<void>;
+  /**
+   * The next message. One call at a time.
+   * @param maxBytes longer ones are `truncated`
+   * @throws MeshError UNAVAILABLE when the connection broke; the signal's reason
+   */
+  receive(maxBytes: number, signal: AbortSignal): Promise<Incoming>;
+}
+
+/** A listening SEQPACKET socket. Disposing of it closes it and removes its path. */
+export interface SeqpacketListener extends Disposable {
+  /** The next connection. @throws the signal's reason when it aborts first */
+  accept(signal: AbortSignal): Promise<SeqpacketSocket>;
+}
+
+class Socket implements SeqpacketSocket {
+  readonly peer: PeerCredentials;
+  readonly #fd: number;
+  readonly #watch: Watch;
+  readonly #closed = new AbortController();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.peer = credentials(fd);
+    this.#watch = watchFd(fd);
+  }
+
+  #wait(what: Awaited, signal: AbortSignal): Promise<void> {
+    return whenReady(this.#watch, what, AbortSignal.any([signal, this.#closed.signal]));
+  }
+
+  async send(bytes: Uint8Array, fds: readonly number[], signal: AbortSignal): Promise<void> {
+    for (;;) {
+      this.#check(signal);
+      if (libc.sendmsg(this.#fd, bytes, fds, k.MSG_NOSIGNAL) !== null) return;
+      await this.#wait("writable", signal);
+    }
+  }
+
+  async receive(maxBytes: number, signal: AbortSignal): Promise<Incoming> {
+    const into = Buffer.alloc(maxBytes);
+    for (;;) {
+      this.#check(signal);
+      const got = libc.recvmsg(this.#fd, into, MAX_FDS, k.MSG_CMSG_CLOEXEC);
+      if (got !== null) return incoming(into, got);
+      await this.#wait("readable", signal);
+    }
+  }
+
+  #check(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    this.#closed.signal.throwIfAborted();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed.signal.aborted) return;
+    this.#watch[Symbol.dispose]();
+    libc.close(this.#fd);
+    this.#closed.abort(new MeshError(Code.Unavailable, "Cannot use the connection: it is closed"));
+  }
+}
+
+function incoming(into: Buffer, got: libc.Received): Incoming {
+  if (got.truncated || got.controlTruncated) {
+    got.fds.forEach(libc.close);
+    const what = got.truncated
+      ? `it has more than ${into.length} bytes`
+      : `more than ${MAX_FDS} descriptors came along`;
+    return { t: "truncated", why: `the message was truncated: ${what}` };
+  }
+  // A datagram of no bytes looks the same as the end; nothing here sends one.
+  if (got.length === 0 && got.fds.length === 0) return { t: "end" };
+  return { t: "message", bytes: into.subarray(0, got.length), fds: got.fds };
+}
+
+function credentials(fd: number): PeerCredentials {
+  const c = Buffer.alloc(12);
+  libc.getsockopt(fd, k.SOL_SOCKET, k.SO_PEERCRED, c);
+  return { pid: c.readInt32LE(0), uid: c.readUInt32LE(4), gid: c.readUInt32LE(8) };
+}
+
+/** Gives `fd` to what `make` makes; closes it when that fails. */
+function owning<T>(fd: number, make: (fd: number) => T): T {
+  try {
+    return make(fd);
+  } catch (e) {
+    libc.close(fd);
+    throw e;
+  }
+}
+
+/**
+ * Connects to a listening SEQPACKET socket; answers at once, as unix sockets do.
+ * @throws MeshError UNAVAILABLE when nobody listens or its backlog is full
+ */
+export function connectSeqpacket(path: string): SeqpacketSocket {
+  return owning(libc.socket(k.AF_UNIX, TYPE, 0), (fd) => {
+    if (libc.connect(fd, encodeUnix(path)) === "pending")
+      throw new MeshError(Code.Unavailable, `Cannot connect to "${path}": too many connections wait there`);
+    return new Socket(fd);
+  });
+}
+
+class Listener implements SeqpacketListener {
+  readonly #fd: number;
+  readonly #path: string;
+  readonly #inode: bigint;
+  readonly #watch: Watch;
+  readonly #closed = new AbortController();
+
+  constructor(fd: number, path: string) {
+    this.#fd = fd;
+    this.#path = path;
+    this.#inode = fs.statSync(path, { bigint: true }).ino;
+    this.#watch = watchFd(fd);
+  }
+
+  async accept(signal: AbortSignal): Promise<SeqpacketSocket> {
+    const ends = AbortSignal.any([signal, this.#closed.signal]);
+    for (;;) {
+      ends.throwIfAborted();
+      const fd = libc.accept4(this.#fd, k.SOCK_NONBLOCK | k.SOCK_CLOEXEC);
+      if (fd !== null) return owning(fd, (f) => new Socket(f));
+      await whenReady(this.#watch, "readable", ends);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed.signal.aborted) return;
+    this.#watch[Symbol.dispose]();
+    libc.close(this.#fd);
+    this.#closed.abort(new MeshError(Code.Unavailable, "Cannot accept: the listener is closed"));
+    // A successor may have bound the path meanwhile: that one stays.
+    const now = fs.statSync(this.#path, { bigint: true, throwIfNoEntry: false });
+    if (now?.ino === this.#inode) fs.rmSync(this.#path, { force: true });
+  }
+}
+
+/** What was there before is removed if it is a socket; anything else is somebody's file. */
+function removeStale(path: string): void {
+  const there = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isSocket())
+    throw new MeshError(Code.BadInput, `Cannot listen on "${path}": it exists and is not a socket`);
+  fs.rmSync(path, { force: true });
+}
+
+export interface SeqpacketListenOptions {
+  readonly path: string;
+  /** Permission bits of the path (default 0o600), set before anybody can connect. */
+  readonly mode?: number;
+  /** Connections that may wait (default 16). */
+  readonly backlog?: number;
+}
+
+/**
+ * Listens on a path; a socket left behind there is replaced.
+ * @throws MeshError BAD_INPUT when the path is too long or is not a socket, UNAVAILABLE when it cannot be bound
+ */
+export function listenSeqpacket(o: SeqpacketListenOptions): SeqpacketListener {
+  const address = encodeUnix(o.path);
+  removeStale(o.path);
+  return owning(libc.socket(k.AF_UNIX, TYPE, 0), (fd) => {
+    libc.bind(fd, address);
+    fs.chmodSync(o.path, o.mode ?? 0o600);
+    libc.listen(fd, o.backlog ?? 16);
+    return new Listener(fd, o.path);
+  });
+}
+
+/** Two connected sockets, for parent and child or for tests. */
+export function seqpacketPair(): readonly [SeqpacketSocket, SeqpacketSocket] {
+  const [a, b] = libc.socketpair(k.AF_UNIX, TYPE, 0);
+  return [new Socket(a), new Socket(b)];
+}
