@@ -1,8 +1,107 @@
 import type { ByteStream } from "@lateen/byte-stream";
-import { Code, MeshError } from "@lateen/errors";
-import type { HboneClient, HboneOptions } from "./api.ts";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import type { Cancel, ConnectTarget, HboneClient, HboneOptions, HboneStream, HeaderField } from "./api.ts";
+import { Connection } from "./connection.ts";
+import { ErrorCode } from "./constants.ts";
+import { headerProblem, statusText } from "./message-rules.ts";
+import type { StreamOwner, StreamState } from "./stream-state.ts";
+import { TunnelStream } from "./tunnel-stream.ts";
+
+type Done = (result: Result<HboneStream>) => void;
+
+/** A CONNECT without its answer yet. */
+class Opening implements StreamOwner {
+  #done: Done | null;
+
+  constructor(done: Done) {
+    this.#done = done;
+  }
+
+  finish(result: Result<HboneStream>): void {
+    const done = this.#done;
+    this.#done = null;
+    done?.(result);
+  }
+
+  forget(): boolean {
+    const waiting = this.#done !== null;
+    this.#done = null;
+    return waiting;
+  }
+
+  onData(): boolean {
+    return true; // the machine lets no DATA pass before the answer
+  }
+
+  onEnd(): void {}
+
+  onRoom(): void {}
+
+  onOver(code: number | null, by: "peer" | "us", why: string): void {
+    this.finish(fail(new MeshError(Code.Unavailable, `CONNECT failed: ${why}`, unprocessed(code, by))));
+  }
+}
+
+const unprocessed = (code: number | null, by: "peer" | "us"): Record<string, number> =>
+  by === "peer" && code === ErrorCode.RefusedStream ? { unprocessed: 1 } : {};
+
+const STATUS_CODES: Readonly<Record<number, Code>> = {
+  400: Code.BadInput,
+  401: Code.Denied,
+  403: Code.Denied,
+  404: Code.NoRoute,
+};
+
+class Client extends Connection implements HboneClient {
+  get ready(): boolean {
+    return this.machine.ready;
+  }
+
+  get maxStreams(): number {
+    return this.machine.maxStreams;
+  }
+
+  connect(target: ConnectTarget, done: Done): Cancel {
+    const opening = new Opening(done);
+    const problem =
+      target.authority === "" ? "empty authority" : headerProblem([["host", target.authority], ...target.headers]);
+    if (problem !== null || !this.machine.ready) {
+      this.soon(() => opening.finish(fail(cannotOpen(problem))));
+      return () => void opening.forget();
+    }
+    const s = this.machine.open([[":method", "CONNECT"], [":authority", target.authority], ...target.headers], opening);
+    return () => {
+      if (opening.forget()) this.machine.reset(s, ErrorCode.Cancel, "cancelled");
+    };
+  }
+
+  override onRequest(): void {
+    // a client's machine never reports one
+  }
+
+  override onResponse(s: StreamState, status: number, headers: readonly HeaderField[]): void {
+    const opening = s.owner;
+    if (!(opening instanceof Opening)) return;
+    if (status === 200) {
+      const stream = new TunnelStream(this, s, headers);
+      s.owner = stream;
+      opening.finish(ok(stream));
+      return;
+    }
+    s.owner = null;
+    const code = STATUS_CODES[status] ?? Code.Unavailable;
+    opening.finish(fail(new MeshError(code, `http status: ${statusText(status)}`, { status })));
+  }
+}
+
+function cannotOpen(problem: string | null): MeshError {
+  if (problem !== null) return new MeshError(Code.BadInput, `Cannot send CONNECT: ${problem}`);
+  return new MeshError(Code.Unavailable, "Cannot send CONNECT: tunnel is closing or has no stream left", {
+    unprocessed: 1,
+  });
+}
 
 /** HBONE client over a connected stream, which must not be attached yet; owns it from here on. Sends its preface at once. */
-export function hboneClient(_stream: ByteStream, _options: HboneOptions): HboneClient {
-  throw new MeshError(Code.Bug, "not yet");
+export function hboneClient(stream: ByteStream, options: HboneOptions): HboneClient {
+  return new Client("client", stream, options);
 }

@@ -1,15 +1,106 @@
 import type { ByteStream } from "@lateen/byte-stream";
 import { Code, MeshError } from "@lateen/errors";
-import type { ConnectRequest, HboneOptions, HboneServer } from "./api.ts";
+import type { ConnectRequest, HboneOptions, HboneServer, HboneStream, HeaderField } from "./api.ts";
+import { Connection } from "./connection.ts";
+import { headerProblem } from "./message-rules.ts";
+import type { StreamOwner, StreamState } from "./stream-state.ts";
+import { TunnelStream } from "./tunnel-stream.ts";
+
+/** A CONNECT that was not answered yet. */
+class Request implements ConnectRequest, StreamOwner {
+  readonly authority: string;
+  readonly headers: readonly HeaderField[];
+  readonly carrier: ByteStream;
+  onAbandoned: (() => void) | null = null;
+  readonly #server: Server;
+  readonly #state: StreamState;
+  #answered = false;
+
+  constructor(server: Server, state: StreamState, authority: string, headers: readonly HeaderField[]) {
+    this.authority = authority;
+    this.headers = headers;
+    this.carrier = server.carrierStream;
+    this.#server = server;
+    this.#state = state;
+  }
+
+  accept(headers: readonly HeaderField[]): HboneStream {
+    this.#answer(headers);
+    const stream = new TunnelStream(this.#server, this.#state, this.headers);
+    this.#server.machine.accept(this.#state, headers, stream);
+    if (this.#state.over) stream.onOver(this.#overCode, this.#overBy, this.#overWhy);
+    return stream;
+  }
+
+  refuse(status: number, headers: readonly HeaderField[] = []): void {
+    if (!Number.isInteger(status) || status < 300 || status > 599)
+      throw new MeshError(Code.Bug, `Cannot refuse with status ${status}`);
+    this.#answer(headers);
+    this.#server.machine.refuse(this.#state, status, headers);
+  }
+
+  #answer(headers: readonly HeaderField[]): void {
+    const problem = headerProblem(headers);
+    if (problem !== null) throw new MeshError(Code.BadInput, `Cannot answer CONNECT: ${problem}`);
+    if (this.#answered) throw new MeshError(Code.Bug, "Cannot answer CONNECT: it was answered before");
+    this.#answered = true;
+  }
+
+  // ---- StreamOwner, while the answer is awaited
+
+  #overCode: number | null = null;
+  #overBy: "peer" | "us" = "peer";
+  #overWhy = "";
+
+  onData(): boolean {
+    return true; // the machine lets no DATA pass before the answer
+  }
+
+  onEnd(): void {
+    // remembered in the stream's state; `accept` reads it there
+  }
+
+  onRoom(): void {}
+
+  onOver(code: number | null, by: "peer" | "us", why: string): void {
+    this.#overCode = code;
+    this.#overBy = by;
+    this.#overWhy = why;
+    if (!this.#answered) this.onAbandoned?.();
+  }
+}
+
+class Server extends Connection implements HboneServer {
+  readonly #onConnect: (request: ConnectRequest) => void;
+
+  constructor(carrier: ByteStream, options: HboneOptions, onConnect: (request: ConnectRequest) => void) {
+    super("server", carrier, options);
+    this.#onConnect = onConnect;
+  }
+
+  get carrierStream(): ByteStream {
+    return this.carrier;
+  }
+
+  override onRequest(s: StreamState, authority: string, headers: readonly HeaderField[]): void {
+    const request = new Request(this, s, authority, headers);
+    s.owner = request;
+    this.#onConnect(request);
+  }
+
+  override onResponse(): void {
+    // a server's machine never reports one
+  }
+}
 
 /**
  * HBONE server over an accepted stream, which must not be attached yet; owns it from here on.
  * @param onConnect called for each well-formed CONNECT; anything else is answered 400 here
  */
 export function hboneServer(
-  _stream: ByteStream,
-  _options: HboneOptions,
-  _onConnect: (request: ConnectRequest) => void,
+  stream: ByteStream,
+  options: HboneOptions,
+  onConnect: (request: ConnectRequest) => void,
 ): HboneServer {
-  throw new MeshError(Code.Bug, "not yet");
+  return new Server(stream, options, onConnect);
 }

@@ -1,0 +1,135 @@
+import type { SocketAddress } from "@lateen/addresses";
+import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
+import type { HboneConnection, HboneOptions, HeaderField, Trust } from "./api.ts";
+import { ErrorCode, errorCodeName } from "./constants.ts";
+import { Machine, type MachineEvents } from "./machine.ts";
+import type { StreamState } from "./stream-state.ts";
+import type { TunnelHost, TunnelStream } from "./tunnel-stream.ts";
+
+/** How long the carrier may take to send GOAWAY and close after the machine has ended. */
+const LINGER_MS = 2000;
+
+/** The loop between a carrier and the machine; knows no protocol. Client and server add what is theirs. */
+export abstract class Connection implements HboneConnection, StreamHandler, MachineEvents, TunnelHost {
+  readonly machine: Machine;
+  readonly local: SocketAddress;
+  readonly remote: SocketAddress;
+  protected readonly carrier: ByteStream;
+  readonly #options: HboneOptions;
+  readonly #defer: (run: () => void) => void;
+  #waiting: TunnelStream[] = [];
+  #tasks: (() => void)[] = [];
+  #scheduled = false;
+  #nowMs: number;
+  #closingSinceMs = -1;
+  #failure: CloseReason | null = null;
+  #carrierClosed = false;
+
+  constructor(role: "client" | "server", carrier: ByteStream, options: HboneOptions) {
+    this.carrier = carrier;
+    this.local = carrier.local;
+    this.remote = carrier.remote;
+    this.#options = options;
+    this.#defer = options.defer ?? queueMicrotask;
+    this.#nowMs = options.nowMs;
+    const output = (head: Uint8Array, body: Uint8Array | null): boolean =>
+      body === null ? carrier.write(head) : carrier.write(head, body);
+    this.machine = new Machine({ role, trust: options.trust, nowMs: options.nowMs }, output, this);
+    this.machine.start();
+    carrier.attach(this);
+  }
+
+  get active(): number {
+    return this.machine.active;
+  }
+
+  get closed(): boolean {
+    return this.#carrierClosed;
+  }
+
+  get overBudget(): number {
+    return this.machine.budgets.over;
+  }
+
+  setTrust(trust: Trust): void {
+    this.machine.budgets.trust = trust;
+  }
+
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+    if (this.#carrierClosed) return;
+    if (!this.machine.closed) this.machine.tick(nowMs);
+    else if (this.#closingSinceMs < 0) this.#closingSinceMs = nowMs;
+    else if (nowMs - this.#closingSinceMs >= LINGER_MS) this.carrier.abort();
+  }
+
+  drain(): void {
+    this.machine.drain();
+  }
+
+  abort(): void {
+    this.machine.close(ErrorCode.NoError, "");
+  }
+
+  // ---- TunnelHost
+
+  later(stream: TunnelStream): void {
+    this.#waiting.push(stream);
+    this.#schedule();
+  }
+
+  /** Runs a function soon, outside the caller. */
+  protected soon(run: () => void): void {
+    this.#tasks.push(run);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#defer(() => this.#run());
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    const [waiting, tasks] = [this.#waiting, this.#tasks];
+    this.#waiting = [];
+    this.#tasks = [];
+    for (const task of tasks) task();
+    for (const stream of waiting) stream.settle();
+  }
+
+  // ---- StreamHandler, from the carrier
+
+  onData(bytes: Uint8Array): void {
+    this.machine.receive(bytes);
+  }
+
+  onEnd(): void {
+    this.machine.carrierLost("peer closed the connection");
+    this.carrier.end();
+  }
+
+  onWritable(): void {
+    this.machine.carrierReady();
+  }
+
+  onClose(reason: CloseReason): void {
+    this.machine.carrierLost("why" in reason ? reason.why : "connection closed");
+    this.#carrierClosed = true;
+    this.#options.onClosed?.(this.#failure ?? reason);
+  }
+
+  // ---- MachineEvents
+
+  abstract onRequest(s: StreamState, authority: string, headers: readonly HeaderField[]): void;
+  abstract onResponse(s: StreamState, status: number, headers: readonly HeaderField[]): void;
+
+  onClosed(code: number, why: string, how: "flush" | "drop"): void {
+    if (code !== ErrorCode.NoError || why !== "")
+      this.#failure = { t: "failed", why: why === "" ? errorCodeName(code) : why };
+    this.#closingSinceMs = this.#nowMs;
+    if (how === "flush") this.carrier.end();
+    else this.carrier.abort();
+  }
+}

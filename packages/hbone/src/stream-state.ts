@@ -1,0 +1,69 @@
+import { STREAM_WINDOW } from "./constants.ts";
+import { ReceiveWindow } from "./receive-window.ts";
+
+/** What the machine tells the owner of one stream. `onOver` comes last, exactly once. */
+export interface StreamOwner {
+  /** @returns true when the bytes are consumed now; else the owner keeps a copy and calls `Machine.consumed` later */
+  onData(view: Uint8Array): boolean;
+  /** The peer ended its direction. */
+  onEnd(): void;
+  /** Room to send again. */
+  onRoom(): void;
+  /** The stream is gone: both ends are done (`code` null), or it was reset. */
+  onOver(code: number | null, by: "peer" | "us", why: string): void;
+}
+
+/** One stream of a connection. Only the machine and the sender write to it. */
+export class StreamState {
+  readonly id: number;
+  owner: StreamOwner | null = null;
+  /** The CONNECT was answered 200; before that no data may flow. */
+  accepted = false;
+  /** Not a CONNECT: it was answered 400, and its body is thrown away. */
+  answered = false;
+  localEnded = false;
+  remoteEnded = false;
+  /** END_STREAM is to follow the queue. */
+  ending = false;
+  over = false;
+  sendWindow: number;
+  readonly receive = new ReceiveWindow(STREAM_WINDOW);
+  /** Bytes that wait for window, and where the first of them starts. */
+  readonly queue: Uint8Array[] = [];
+  queueAt = 0;
+  queued = 0;
+  /** Bytes of a body that is thrown away (a request that is not CONNECT), and its announced length or -1. */
+  bodyBytes = 0;
+  bodyLength = -1;
+
+  constructor(id: number, sendWindow: number) {
+    this.id = id;
+    this.sendWindow = sendWindow;
+  }
+}
+
+/** How a stream that is no longer in the table ended; frames may still be on their way. */
+export type Ending = "we-reset" | "peer-ended";
+
+/** Remembers the last streams that ended, so that late frames are told from wrong ones. Bounded. */
+export class EndedStreams {
+  readonly #endings = new Map<number, Ending>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  add(id: number, ending: Ending): void {
+    this.#endings.set(id, ending);
+    if (this.#endings.size <= this.#max) return;
+    for (const oldest of this.#endings.keys()) {
+      this.#endings.delete(oldest);
+      return;
+    }
+  }
+
+  get(id: number): Ending | null {
+    return this.#endings.get(id) ?? null;
+  }
+}
