@@ -1,7 +1,207 @@
-import { Code, MeshError } from "@lateen/errors";
-import type { HbonePool, HbonePoolOptions } from "./api.ts";
+import { Code, MeshError, type Result, fail } from "@lateen/errors";
+import type { Cancel, ConnectTarget, HboneClient, HbonePool, HbonePoolOptions, HboneStream } from "./api.ts";
+import {
+  EMPTY_KEY,
+  type KeyState,
+  type PoolEffect,
+  type PoolInput,
+  type PoolLimits,
+  observe,
+  planPool,
+} from "./pool-plan.ts";
+
+type Done = (result: Result<HboneStream>) => void;
+
+const DEFAULT_MAX_STREAMS = 100;
+const DEFAULT_IDLE_MS = 5 * 60_000;
+/** Requests that may wait for one key's connect. */
+const MAX_WAITING = 10_000;
+
+/** One request, from `connect` to its answer. */
+interface Want {
+  readonly target: ConnectTarget;
+  done: Done | null;
+  /** Undoes what is under way once a tunnel was assigned. */
+  cancel: Cancel | null;
+  /** A tunnel that closed under the request was replaced once already. */
+  retried: boolean;
+}
+
+/** Tunnels, waiting requests and the running connect of one key. */
+interface Slot {
+  readonly key: string;
+  state: KeyState;
+  readonly wants: Want[];
+  cancelDial: Cancel | null;
+}
+
+class Pool implements HbonePool {
+  readonly #dial: HbonePoolOptions["dial"];
+  readonly #limits: PoolLimits;
+  readonly #slots = new Map<string, Slot>();
+  /** Every tunnel that is not closed, retired ones too: they still need ticks. */
+  readonly #tunnels = new Map<number, HboneClient>();
+  #nextId = 1;
+  #nowMs: number;
+  #stopped: MeshError | null = null;
+
+  constructor(options: HbonePoolOptions) {
+    this.#dial = options.dial;
+    this.#nowMs = options.nowMs;
+    this.#limits = {
+      maxStreams: options.maxStreamsPerTunnel ?? DEFAULT_MAX_STREAMS,
+      idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
+    };
+  }
+
+  get tunnels(): number {
+    let open = 0;
+    for (const tunnel of this.#tunnels.values()) if (!tunnel.closed) open += 1;
+    return open;
+  }
+
+  connect(key: string, target: ConnectTarget, done: Done): Cancel {
+    const want: Want = { target, done, cancel: null, retried: false };
+    const slot = this.#slot(key);
+    if (this.#stopped !== null) finish(want, fail(this.#stopped));
+    else if (slot.wants.length >= MAX_WAITING)
+      finish(want, fail(new MeshError(Code.Unavailable, `Cannot queue request: ${MAX_WAITING} wait for a tunnel`)));
+    else this.#want(slot, want);
+    return () => this.#withdraw(slot, want);
+  }
+
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+    for (const [id, tunnel] of this.#tunnels) {
+      tunnel.tick(nowMs);
+      if (tunnel.closed) this.#tunnels.delete(id);
+    }
+    for (const slot of this.#slots.values()) this.#step(slot, { t: "tick", nowMs });
+  }
+
+  drain(): void {
+    this.#stop(new MeshError(Code.Draining, "Cannot open stream: the pool drains"));
+    for (const tunnel of this.#tunnels.values()) tunnel.drain();
+  }
+
+  abort(error = new MeshError(Code.Draining, "Cannot open stream: the pool is closed")): void {
+    this.#stop(error);
+    for (const tunnel of this.#tunnels.values()) tunnel.abort();
+  }
+
+  #stop(error: MeshError): void {
+    this.#stopped ??= error;
+    for (const slot of [...this.#slots.values()]) {
+      slot.cancelDial?.();
+      slot.cancelDial = null;
+      for (const want of slot.wants.splice(0)) finish(want, fail(error));
+    }
+    this.#slots.clear();
+  }
+
+  #slot(key: string): Slot {
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    const slot: Slot = { key, state: EMPTY_KEY, wants: [], cancelDial: null };
+    if (this.#stopped === null) this.#slots.set(key, slot);
+    return slot;
+  }
+
+  #want(slot: Slot, want: Want): void {
+    slot.wants.push(want);
+    this.#step(slot, { t: "want" });
+  }
+
+  #withdraw(slot: Slot, want: Want): void {
+    if (want.done === null) return;
+    want.done = null;
+    want.cancel?.();
+    const at = slot.wants.indexOf(want);
+    if (at < 0) return;
+    slot.wants.splice(at, 1);
+    this.#step(slot, { t: "withdrawn" });
+  }
+
+  /** Decides, then acts, in order. */
+  #step(slot: Slot, input: PoolInput): void {
+    const seen = observe(slot.state, (id) => this.#activity(id), this.#nowMs);
+    const [state, effects] = planPool(seen, input, this.#limits);
+    slot.state = state;
+    for (const effect of effects) this.#perform(slot, effect);
+    if (slot.state.tunnels.length === 0 && !slot.state.dialing && slot.wants.length === 0) this.#slots.delete(slot.key);
+  }
+
+  #activity(id: number): number | null {
+    const tunnel = this.#tunnels.get(id);
+    return tunnel === undefined || tunnel.closed || !tunnel.ready ? null : tunnel.active;
+  }
+
+  #perform(slot: Slot, effect: PoolEffect): void {
+    switch (effect.t) {
+      case "assign":
+        this.#assign(slot, effect.id);
+        break;
+      case "dial":
+        this.#startDial(slot);
+        break;
+      case "failWaiting":
+        break; // done by the caller of `dialFailed`, which has the error
+      case "retire":
+        this.#tunnels.get(effect.id)?.drain();
+        break;
+    }
+  }
+
+  #assign(slot: Slot, id: number): void {
+    const want = slot.wants.shift();
+    const tunnel = this.#tunnels.get(id);
+    if (want === undefined || want.done === null || tunnel === undefined) return;
+    want.cancel = tunnel.connect(want.target, (result) => {
+      const unprocessed = !result.ok && result.error.facts["unprocessed"] === 1;
+      if (!unprocessed || want.retried || want.done === null || this.#stopped !== null) {
+        finish(want, result);
+        return;
+      }
+      want.retried = true; // the peer never looked at it: the next tunnel may
+      want.cancel = null;
+      this.#want(this.#slot(slot.key), want);
+    });
+  }
+
+  #startDial(slot: Slot): void {
+    let settled = false;
+    const cancel = this.#dial(slot.key, (result) => {
+      settled = true;
+      slot.cancelDial = null;
+      this.#dialed(slot, result);
+    });
+    if (!settled) slot.cancelDial = cancel;
+  }
+
+  #dialed(slot: Slot, result: Result<HboneClient>): void {
+    if (this.#stopped !== null) {
+      if (result.ok) result.value.abort();
+      return;
+    }
+    if (result.ok) {
+      const id = this.#nextId++;
+      this.#tunnels.set(id, result.value);
+      this.#step(slot, { t: "dialed", id, nowMs: this.#nowMs });
+      return;
+    }
+    const waiting = slot.wants.splice(0);
+    this.#step(slot, { t: "dialFailed" });
+    for (const want of waiting) finish(want, fail(result.error));
+  }
+}
+
+function finish(want: Want, result: Result<HboneStream>): void {
+  const done = want.done;
+  want.done = null;
+  done?.(result);
+}
 
 /** Shares tunnels between CONNECTs of the same key. @see dataplane contract 5.9 */
-export function hbonePool(_options: HbonePoolOptions): HbonePool {
-  throw new MeshError(Code.Bug, "not yet");
+export function hbonePool(options: HbonePoolOptions): HbonePool {
+  return new Pool(options);
 }
