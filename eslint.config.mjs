@@ -8,17 +8,17 @@ const root = import.meta.dirname;
 const TESTS = ["**/*.test.ts", "**/suite.ts", "**/*.suite.ts"];
 const TYPED = process.env["LINT_TYPED"] !== "0";
 
-/** Folders of the projects that carry a tag. */
-function foldersOf(tag) {
-  return ["packages", "apps", "tools"].flatMap((group) =>
-    (existsSync(`${root}/${group}`) ? readdirSync(`${root}/${group}`) : [])
-      .filter((name) => existsSync(`${root}/${group}/${name}/package.json`))
-      .filter((name) =>
-        JSON.parse(readFileSync(`${root}/${group}/${name}/package.json`, "utf8")).nx?.tags?.includes(tag),
-      )
-      .map((name) => `${group}/${name}/**/*.ts`),
-  );
-}
+const manifests = ["packages", "apps", "tools"].flatMap((group) =>
+  (existsSync(`${root}/${group}`) ? readdirSync(`${root}/${group}`) : [])
+    .filter((name) => existsSync(`${root}/${group}/${name}/package.json`))
+    .map((name) => ({
+      dir: `${group}/${name}`,
+      ...JSON.parse(readFileSync(`${root}/${group}/${name}/package.json`, "utf8")),
+    })),
+);
+
+/** Globs of the projects that carry a tag. */
+const foldersOf = (tag) => manifests.filter((m) => m.nx?.tags?.includes(tag)).map((m) => `${m.dir}/**/*.ts`);
 const PURE = [...foldersOf("layer:core"), ...foldersOf("layer:protocol")];
 
 // --- Who may import whom: the table of layers and scopes ---
@@ -31,7 +31,7 @@ const MAY_IMPORT = {
   test: [],
   tool: ["base", "core", "protocol", "io", "app", "test", "tool"],
 };
-const SCOPES = ["cni", "ztunnel", "waypoint", "controlplane", "cli"];
+const SCOPES = [...new Set(manifests.flatMap((m) => m.nx?.tags ?? []))].filter((tag) => /^scope:(?!shared$)/.test(tag));
 
 function boundaries(...extra) {
   const layers = Object.entries(MAY_IMPORT).map(([layer, may]) => ({
@@ -39,8 +39,8 @@ function boundaries(...extra) {
     onlyDependOnLibsWithTags: [...may, ...extra].map((l) => `layer:${l}`),
   }));
   const scopes = SCOPES.map((scope) => ({
-    sourceTag: `scope:${scope}`,
-    onlyDependOnLibsWithTags: [`scope:${scope}`, "scope:shared"],
+    sourceTag: scope,
+    onlyDependOnLibsWithTags: [scope, "scope:shared"],
   }));
   const depConstraints = [...layers, ...scopes];
   return [

@@ -8,7 +8,11 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: ["{packages,apps,tools,e2e}/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**", "**/testdata/**"],
     pool: "forks",
     execArgv: ["--conditions=lateen:source"],
+    // No test measures time, so a slow machine must not fail one: these only end what hangs.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
   },
 });

@@ -19,7 +19,10 @@ test("imports of every form are read", () => {
 });
 
 test("no file of ours imports itself over others", () => {
-  const files = globSync("{packages,apps,tools,e2e}/**/*.ts", { cwd: root, exclude: (f) => /node_modules|dist|testdata/.test(f) });
+  const files = globSync("{packages,apps,tools,e2e}/**/*.ts", {
+    cwd: root,
+    exclude: (f) => /node_modules|dist|testdata/.test(f),
+  });
   expect(files.length).toBeGreaterThan(100);
   const cycles = findCycles(readImports(files.map((f) => path.join(root, f))));
   expect(cycles.map((cycle) => cycle.map((f) => path.relative(root, f)).join(" → "))).toEqual([]);
