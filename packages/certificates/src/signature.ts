@@ -1,0 +1,163 @@
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { owned } from "./bytes.ts";
+import { readDer } from "./certificate.ts";
+import { DerError, DerReader, Tag } from "./der-reader.ts";
+import { sequence, unsignedInteger } from "./der-writer.ts";
+import { Oid } from "./oids.ts";
+import { decodePem, encodePem } from "./pem.ts";
+
+/** What this package needs of Web Crypto: `globalThis.crypto` fits. */
+export type CryptoPort = Pick<Crypto, "subtle" | "getRandomValues">;
+
+export interface KeyPair {
+  readonly privateKey: CryptoKey;
+  readonly publicKey: CryptoKey;
+}
+
+/** Signs with one private key, wherever that is kept. */
+export interface Signer {
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Uint8Array;
+  /** Object identifier of what `sign` makes. */
+  readonly algorithm: string;
+  readonly sign: (message: Uint8Array) => Promise<Uint8Array>;
+}
+
+/** Whether `signature` over `message` is of the key. A key or algorithm that it does not know is a false, never a throw. */
+export type VerifySignature = (s: {
+  readonly publicKey: Uint8Array;
+  readonly algorithm: string;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}) => Promise<boolean>;
+
+const ECDSA = { name: "ECDSA", namedCurve: "P-256" } as const;
+const PRIVATE_KEY = "PRIVATE KEY";
+
+/** A new ECDSA P-256 key. */
+export function generateKeyPair(crypto: CryptoPort): Promise<KeyPair> {
+  return crypto.subtle.generateKey(ECDSA, true, ["sign", "verify"]);
+}
+
+/** PKCS#8 PEM. */
+export async function exportPrivateKey(crypto: CryptoPort, keys: KeyPair): Promise<string> {
+  return encodePem(PRIVATE_KEY, new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey)));
+}
+
+/**
+ * Reads an ECDSA P-256 key.
+ * @param pem PKCS#8; other blocks are passed over
+ * @returns BAD_INPUT when there is no such key; the message never quotes the text
+ */
+export async function importPrivateKey(crypto: CryptoPort, pem: string): Promise<Result<KeyPair>> {
+  const bad = (why: string): Result<never> => fail(new MeshError(Code.BadInput, `Cannot read private key: ${why}`));
+  const blocks = decodePem(pem);
+  if (!blocks.ok) return bad("it is not PEM");
+  const block = blocks.value.find((b) => b.label === PRIVATE_KEY);
+  if (block === undefined) return bad("there is no PRIVATE KEY block");
+  try {
+    const privateKey = await crypto.subtle.importKey("pkcs8", owned(block.der), ECDSA, true, ["sign"]);
+    const half = await crypto.subtle.exportKey("jwk", privateKey);
+    delete half.d;
+    delete half.key_ops;
+    return ok({ privateKey, publicKey: await crypto.subtle.importKey("jwk", half, ECDSA, true, ["verify"]) });
+  } catch {
+    return bad("it is not an ECDSA P-256 key"); // Web Crypto gives no reason worth repeating
+  }
+}
+
+/** Signs with a P-256 key of Web Crypto. */
+export async function createSigner(crypto: CryptoPort, keys: KeyPair): Promise<Signer> {
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
+  const sign = async (message: Uint8Array): Promise<Uint8Array> => {
+    const raw = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, owned(message));
+    return ecdsaToDer(new Uint8Array(raw));
+  };
+  return { publicKey, algorithm: Oid.EcdsaSha256, sign };
+}
+
+type Hash = "SHA-256" | "SHA-384" | "SHA-512";
+const ECDSA_HASH: Readonly<Record<string, Hash>> = {
+  [Oid.EcdsaSha256]: "SHA-256",
+  [Oid.EcdsaSha384]: "SHA-384",
+  [Oid.EcdsaSha512]: "SHA-512",
+};
+const RSA_HASH: Readonly<Record<string, Hash>> = {
+  [Oid.RsaSha256]: "SHA-256",
+  [Oid.RsaSha384]: "SHA-384",
+  [Oid.RsaSha512]: "SHA-512",
+};
+const CURVES: Readonly<Record<string, { readonly name: string; readonly bytes: number }>> = {
+  [Oid.P256]: { name: "P-256", bytes: 32 },
+  [Oid.P384]: { name: "P-384", bytes: 48 },
+  [Oid.P521]: { name: "P-521", bytes: 66 },
+};
+
+/** Verifies ECDSA on P-256, P-384 and P-521, and RSA PKCS#1 v1.5, with SHA-256, SHA-384 or SHA-512. */
+export function createVerifier(crypto: CryptoPort): VerifySignature {
+  return async ({ publicKey, algorithm, message, signature }) => {
+    const key = readDer("public key", publicKey, keyKind);
+    if (!key.ok) return false;
+    try {
+      if (key.value.algorithm === Oid.RsaEncryption) {
+        const hash = RSA_HASH[algorithm];
+        if (hash === undefined) return false;
+        const params = { name: "RSASSA-PKCS1-v1_5", hash };
+        const rsa = await crypto.subtle.importKey("spki", owned(publicKey), params, false, ["verify"]);
+        return await crypto.subtle.verify(params, rsa, owned(signature), owned(message));
+      }
+      const hash = ECDSA_HASH[algorithm];
+      const curve = CURVES[key.value.curve];
+      const raw = curve === undefined ? null : ecdsaFromDer(signature, curve.bytes);
+      if (hash === undefined || curve === undefined || raw === null) return false;
+      const params = { name: "ECDSA", namedCurve: curve.name };
+      const ec = await crypto.subtle.importKey("spki", owned(publicKey), params, false, ["verify"]);
+      return await crypto.subtle.verify({ name: "ECDSA", hash }, ec, raw, owned(message));
+    } catch {
+      return false; // a key that Web Crypto refuses to import (a point off its curve) signs nothing
+    }
+  };
+}
+
+/** The kind of a SubjectPublicKeyInfo; `curve` is empty for keys that have none. */
+export function keyKind(r: DerReader): { readonly algorithm: string; readonly curve: string; readonly bits: number } {
+  const outer = r.enter(Tag.Sequence);
+  const id = outer.enter(Tag.Sequence);
+  const algorithm = id.oid();
+  const curve = id.peek() === Tag.Oid ? id.oid() : "";
+  id.rest();
+  const key = outer.bitString();
+  outer.done("public key");
+  return { algorithm, curve, bits: algorithm === Oid.RsaEncryption ? rsaBits(key) : 0 };
+}
+
+function rsaBits(key: Uint8Array): number {
+  const modulus = new DerReader(key).enter(Tag.Sequence).integer();
+  const lead = modulus.findIndex((b) => b !== 0);
+  if (lead < 0) throw new DerError("an RSA modulus is zero");
+  return (modulus.length - lead) * 8 - Math.clz32(modulus[lead] ?? 0) + 24;
+}
+
+/** r and s side by side, as Web Crypto has them, to the SEQUENCE that X.509 has. */
+export function ecdsaToDer(raw: Uint8Array): Uint8Array {
+  const half = raw.length / 2;
+  return sequence(unsignedInteger(raw.subarray(0, half)), unsignedInteger(raw.subarray(half)));
+}
+
+/** The reverse, null when it is malformed or a number does not fit. */
+export function ecdsaFromDer(der: Uint8Array, bytes: number): Uint8Array<ArrayBuffer> | null {
+  const parsed = readDer("signature", der, (r) => {
+    const body = r.enter(Tag.Sequence);
+    const halves = [body.integer(), body.integer()];
+    body.done("signature");
+    const raw = new Uint8Array(2 * bytes);
+    for (const [i, half] of halves.entries()) {
+      if (half[0]! >= 0x80) throw new DerError("a number of the signature is negative"); // `integer` has refused the empty
+      const magnitude = half[0] === 0 ? half.subarray(1) : half;
+      if (magnitude.length > bytes) throw new DerError("a number of the signature is too large");
+      raw.set(magnitude, (i + 1) * bytes - magnitude.length);
+    }
+    return raw;
+  });
+  return parsed.ok ? parsed.value : null;
+}
