@@ -13,6 +13,7 @@ export {
   type NewVeth,
   type PolicyRule,
   type Route,
+  type VethEnd,
 } from "./netlink/rtnetlink-wire.ts";
 export { Nftables, type TableFilter, openNftables } from "./netlink/nftables.ts";
 export type { NftChange, NftElement } from "./netlink/nft-changes.ts";

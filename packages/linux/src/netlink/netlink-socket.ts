@@ -6,8 +6,11 @@ import {
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
   SOCK_CLOEXEC,
+  SOCK_RAW,
   SOL_NETLINK,
   SOL_SOCKET,
+  SO_RCVBUFFORCE,
+  SO_SNDBUFFORCE,
 } from "../constants.ts";
 import * as libc from "../libc.ts";
 import { inNetns } from "../namespaces.ts";
@@ -26,9 +29,6 @@ import {
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 
-const SOCK_RAW = 3;
-const SO_SNDBUFFORCE = 32;
-const SO_RCVBUFFORCE = 33;
 /** Dumps come in datagrams of at most 32 KiB. */
 const RECEIVE_BYTES = 65536;
 /** Room for the refusals of a whole batch. */

@@ -77,11 +77,18 @@ export interface LinkChange {
   readonly netns?: number;
 }
 
-export interface NewVeth {
+/** One end of a pair. */
+export interface VethEnd {
   readonly name: string;
+  /** Index to get in its namespace; absent: the next free one. The kernel heeds it only when both ends name one. */
+  readonly index?: number;
   readonly address?: string;
   readonly mtu?: number;
-  readonly peer: { readonly name: string; readonly netns?: number; readonly address?: string; readonly mtu?: number };
+}
+
+export interface NewVeth extends VethEnd {
+  /** Born in the namespace behind `netns`, else beside the first end. */
+  readonly peer: VethEnd & { readonly netns?: number };
 }
 
 export interface InterfaceAddress {
@@ -168,13 +175,13 @@ const CREATE = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
 export function encodeNewVeth(v: NewVeth, seq: number): Uint8Array {
   return message(MSG.newLink, CREATE, seq, (w) => {
-    w.raw(linkHeader(0, undefined));
+    w.raw(linkHeader(v.index ?? 0, undefined));
     putLinkAttributes(w, v);
     w.nest(IFLA.info);
     w.string(INFO.kind, "veth");
     w.nest(INFO.data);
     w.nest(VETH_PEER);
-    w.raw(linkHeader(0, undefined));
+    w.raw(linkHeader(v.peer.index ?? 0, undefined));
     putLinkAttributes(w, v.peer);
     w.endNest();
     w.endNest();

@@ -1,9 +1,11 @@
+import { ipFamily } from "@lateen/addresses";
 import { Code, MeshError } from "@lateen/errors";
 import { NETLINK_ROUTE, type NetlinkSocket, isErrno, openNetlink } from "./netlink-socket.ts";
 import {
   type InterfaceAddress,
   type Link,
   type LinkChange,
+  LOCAL_TABLE,
   MAIN_TABLE,
   type Neighbour,
   type NewVeth,
@@ -77,7 +79,11 @@ export class Rtnetlink implements Disposable {
     return this.socket.dump("list links", (seq) => encodeGetLink(null, seq), decodeLink);
   }
 
-  /** @returns null when there is no such link */
+  /**
+   * Since Linux 6.9 asking has an effect: a link whose other end came up a moment ago carries packets from then on, where
+   * otherwise its first ones may be lost (and a first SYN costs a second).
+   * @returns null when there is no such link
+   */
   link(name: string): Link | null {
     try {
       return this.socket.ask(`look up link "${name}"`, (seq) => encodeGetLink(name, seq), decodeLink);
@@ -116,6 +122,13 @@ export class Rtnetlink implements Disposable {
   }
   deleteAddress(a: InterfaceAddress): void {
     this.request(`delete address ${a.ip}/${a.prefixLength}`, (seq) => encodeAddress("delete", a, seq));
+  }
+  /**
+   * Whether the namespace takes packets for this address of its own. For an IPv6 address that is a moment after `addAddress`
+   * returned: the kernel makes its route in work of its own, and what arrives before is lost.
+   */
+  isLocal(ip: string): boolean {
+    return this.routes(ipFamily(ip), LOCAL_TABLE).some((r) => r.destination === ip && r.type === "local");
   }
   addresses(): readonly InterfaceAddress[] {
     return this.socket.dump("list addresses", encodeGetAddresses, decodeAddress);

@@ -234,7 +234,7 @@ const NLMSGERR_ATTR_MSG = 1;
 /** Reads an NLMSG_ERROR (or NLMSG_DONE) message; null when it is too short to be one. */
 export function decodeAck(m: NetlinkMessage): NetlinkAck | null {
   if (m.body.length < 4) return m.type === NLMSG_DONE ? { errno: 0, text: null } : null;
-  const errno = -viewOf(m.body).getInt32(0, LITTLE_ENDIAN);
+  const errno = 0 - viewOf(m.body).getInt32(0, LITTLE_ENDIAN);
   if ((m.flags & NLM_F_ACK_TLVS) === 0) return { errno, text: null };
   let at = 4;
   if (m.type === NLMSG_ERROR) {
