@@ -316,8 +316,8 @@ export function open(path: string, flags: number, mode = 0): number {
   try {
     return retry("open", () => native().open(name, flags, mode));
   } catch (e) {
-    if (MeshError.is(e)) throw systemError("open", Number(e.facts["number"]), `open "${path}"`);
-    throw e;
+    if (!MeshError.is(e) || typeof e.facts["number"] !== "number") throw e;
+    throw systemError("open", e.facts["number"], `open "${path}"`);
   }
 }
 

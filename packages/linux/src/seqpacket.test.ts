@@ -1,0 +1,134 @@
+import { Buffer } from "node:buffer";
+import { execFile } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as k from "./constants.ts";
+import * as libc from "./libc.ts";
+import { connectSeqpacket, listenSeqpacket, seqpacketPair } from "./seqpacket.ts";
+
+const soon = (): AbortSignal => AbortSignal.timeout(5_000);
+const linux = process.platform === "linux";
+
+describe.skipIf(!linux)("SEQPACKET sockets", () => {
+  let folder: string;
+  beforeAll(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "seqpacket-"))));
+  afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  test("messages keep their borders and bring their descriptors, and the peer is known", async () => {
+    const at = path.join(folder, "a.sock");
+    using listener = listenSeqpacket({ path: at });
+    expect(fs.statSync(at).mode & 0o777).toBe(0o600);
+    using client = connectSeqpacket(at);
+    using server = await listener.accept(soon());
+    expect(server.peer).toEqual({ pid: process.pid, uid: process.getuid!(), gid: process.getgid!() });
+    const file = libc.open("/dev/null", k.O_RDONLY | k.O_CLOEXEC);
+    await client.send(Buffer.from("one"), [], soon());
+    await client.send(Buffer.from("two"), [file], soon());
+    const [one, two] = [await server.receive(1024, soon()), await server.receive(1024, soon())];
+    expect([one, two].map((m) => (m.t === "message" ? [m.bytes.toString(), m.fds.length] : m.t))).toEqual([
+      ["one", 0],
+      ["two", 1],
+    ]);
+    if (two.t === "message") two.fds.forEach(libc.close);
+    libc.close(file);
+  });
+
+  test("a message that comes later wakes the receiver, the end too", async () => {
+    const [a, b] = seqpacketPair();
+    const waiting = a.receive(16, soon());
+    await b.send(Buffer.from("late"), [], soon());
+    expect(await waiting).toMatchObject({ t: "message" });
+    const end = a.receive(16, soon());
+    b[Symbol.dispose]();
+    expect(await end).toEqual({ t: "end" });
+    a[Symbol.dispose]();
+  });
+
+  test("a message that is too long, or brings too many descriptors, is reported; no descriptor stays open", async () => {
+    using pair = new DisposableStack();
+    const [a, b] = seqpacketPair().map((s) => pair.use(s)) as ReturnType<typeof seqpacketPair> & unknown[];
+    const open = (): number => fs.readdirSync("/proc/self/fd").length;
+    const before = open();
+    await a!.send(Buffer.alloc(17), [], soon());
+    expect(await b!.receive(16, soon())).toEqual({
+      t: "truncated",
+      why: "the message was truncated: it has more than 16 bytes",
+    });
+    await a!.send(Buffer.alloc(1), new Array<number>(20).fill(0), soon());
+    expect(await b!.receive(16, soon())).toMatchObject({ t: "truncated" });
+    expect(open()).toBe(before);
+  });
+
+  test("a slow receiver makes the sender wait; nothing is lost", async () => {
+    const [a, b] = seqpacketPair();
+    const total = 500;
+    const sending = (async () => {
+      for (let i = 0; i < total; i++) await a.send(Buffer.alloc(4096, i & 0xff), [], soon());
+    })();
+    const seen: number[] = [];
+    for (let i = 0; i < total; i++) {
+      const m = await b.receive(4096, soon());
+      seen.push(m.t === "message" ? m.bytes[0]! : -1);
+    }
+    await sending;
+    expect(seen).toEqual(Array.from({ length: total }, (_, i) => i & 0xff));
+    a[Symbol.dispose]();
+    b[Symbol.dispose]();
+  });
+
+  test("aborting or disposing ends a wait", async () => {
+    const [a, b] = seqpacketPair();
+    const stop = new AbortController();
+    const one = a.receive(16, stop.signal);
+    stop.abort(new Error("enough"));
+    await expect(one).rejects.toThrow("enough");
+    const two = a.receive(16, soon());
+    a[Symbol.dispose]();
+    await expect(two).rejects.toThrow("it is closed");
+    await expect(a.receive(16, soon())).rejects.toThrow("it is closed");
+    await expect(b.send(Buffer.from("x"), [], soon())).rejects.toMatchObject({ facts: { errno: "EPIPE" } });
+    b[Symbol.dispose]();
+  });
+
+  test("a stale socket is replaced, a file is not, and a successor's path stays", () => {
+    const at = path.join(folder, "b.sock");
+    const first = listenSeqpacket({ path: at });
+    const second = listenSeqpacket({ path: at, mode: 0o666 });
+    first[Symbol.dispose]();
+    expect(fs.statSync(at).mode & 0o777).toBe(0o666);
+    second[Symbol.dispose]();
+    expect(fs.existsSync(at)).toBe(false);
+    fs.writeFileSync(at, "mine");
+    expect(() => listenSeqpacket({ path: at })).toThrow("it exists and is not a socket");
+    expect(() => listenSeqpacket({ path: path.join(folder, "x".repeat(108)) })).toThrow("at most 107 are allowed");
+    expect(() => connectSeqpacket(path.join(folder, "none.sock"))).toThrow("connect failed with ENOENT");
+  });
+
+  test("a process that waits can exit, of itself and on demand", async () => {
+    const index = JSON.stringify(fileURLToPath(new URL("./index.ts", import.meta.url)));
+    const script = (last: string): string => `
+      import { seqpacketPair } from ${index};
+      const [a, b] = seqpacketPair();
+      a.receive(16, new AbortController().signal).catch(() => {});
+      b.send(Buffer.from("x"), [], new AbortController().signal);
+      setTimeout(() => { ${last} }, 50);
+    `;
+    const run = async (last: string): Promise<unknown> => {
+      const args = ["--conditions=lateen:source", "--input-type=module", "-e", script(last)];
+      try {
+        await promisify(execFile)(process.execPath, args, { timeout: 10_000, killSignal: "SIGKILL" });
+        return 0;
+      } catch (e) {
+        return (e as { code: unknown }).code;
+      }
+    };
+    expect(await run("a.receive(16, new AbortController().signal).catch(() => {}); process.exit(3)")).toBe(3);
+    expect(await run("a[Symbol.dispose](); b[Symbol.dispose]()")).toBe(0);
+    expect(await run("throw new Error('x')")).toBe(1);
+  });
+});
