@@ -14,10 +14,11 @@ import { projects, root } from "./projects.mjs";
 const NOT_SERVED = new Set(["node10", "node16-cjs"]);
 const UNWANTED = /(\.test\.[a-z.]+|\.tsbuildinfo|\.golden|\.tgz)$|(^|\/)(testdata|bench|node_modules)\//;
 
-export function pack(folder, some) {
+/** Packs workspaces of ours, or the package in `cwd`. @returns what npm says about each tarball */
+export function pack(folder, some, cwd = root) {
   const args = ["pack", "--json", "--ignore-scripts", "--loglevel=error", "--pack-destination", folder];
   const text = execFileSync("npm", [...args, ...some.flatMap((p) => ["-w", p.name])], {
-    cwd: root,
+    cwd,
     encoding: "utf8",
     maxBuffer: 64 * 1024 * 1024,
   });

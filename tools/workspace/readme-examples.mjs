@@ -10,12 +10,12 @@ const AT_ONCE = 2;
 
 /** The first example of a README: its code and the words behind ```ts. Null when there is none. */
 export function exampleOf(readme) {
-  const m = /^```ts([^\n]*)\n([\s\S]*?)^```\s*$/m.exec(readme);
+  const m = /^```ts((?: [^\n]*)?)\n([\s\S]*?)^```\s*$/m.exec(readme);
   return m === null ? null : { words: m[1].trim().split(/\s+/).filter(Boolean), code: m[2] };
 }
 
 /** Runs one example inside its package, so that names resolve as they do there. */
-function runExample(dir, code) {
+export function runExample(dir, code) {
   return new Promise((resolve) => {
     // By standard input, so that nothing is written and the code still counts as a module of the package's folder.
     const args = ["--conditions=lateen:source", "--input-type=module-typescript", "-"];

@@ -32,7 +32,7 @@ describe("forbidden imports fail the lint", () => {
     ["core → io", "packages/policy/src/x.ts", "@lateen/linux", BOUNDARY, /layer:core/],
     ["base → core", "packages/telemetry/src/x.ts", "@lateen/identity", BOUNDARY, /layer:base/],
     ["core → protocol", "packages/policy/src/x.ts", "@lateen/hbone", BOUNDARY, /layer:core/],
-    ["protocol → io", "packages/hbone/src/x.ts", "@lateen/datapath", BOUNDARY, /layer:protocol/],
+    ["protocol → io", "packages/zds/src/x.ts", "@lateen/datapath", BOUNDARY, /layer:protocol/],
     ["io → app", "packages/ca/src/x.ts", "@lateen/cni", BOUNDARY, /layer:io/],
     ["app → app", "apps/cli/src/x.ts", "@lateen/controlplane", BOUNDARY, /layer:app/],
     ["scope cni → scope ztunnel", "apps/cni/src/x.ts", "@lateen/ztunnel", BOUNDARY, /scope:cni|layer:app/],
