@@ -27,4 +27,5 @@ export const claims: readonly Claim[] = [
       "authzConditionValid",
     ],
   },
+  { suite: "spiffe-id" },
 ];
