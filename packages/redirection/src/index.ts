@@ -50,6 +50,7 @@ export {
 } from "./iptables-state.ts";
 export { nftRemovalText, nftSetsText, toNftText } from "./nft-text.ts";
 export { toNftRuleset } from "./nft-expressions.ts";
+export { SERVICE_TABLE, type ServicePort, serviceRuleset } from "./service-ruleset.ts";
 export { formatExpr } from "./format-expr.ts";
 export { nftTableName } from "./nft-naming.ts";
 export {

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { SocketAddress } from "@lateen/addresses";
-import { type InPodOptions, PROXY_MARK, defaultInPodOptions, inPodPlan } from "@lateen/redirection";
+import { type InPodOptions, PROXY_MARK, defaultInPodOptions, inPodPlan, serviceRuleset } from "@lateen/redirection";
 import { requireRoot } from "@lateen/testkit";
 import { describe, expect, test } from "vitest";
 import {
@@ -22,6 +22,7 @@ import {
 import * as libc from "../libc.ts";
 import { type Netns, createNetns, inNetns } from "../namespaces.ts";
 import { decodeInet, encodeInet } from "../sockaddr.ts";
+import { openNftables } from "./nftables.ts";
 import { applyPlan, removePlan } from "./redirect-plan.ts";
 import { type Rtnetlink, openRtnetlink } from "./rtnetlink.ts";
 
@@ -284,5 +285,38 @@ describe.skipIf(skip).each(["ipv4", "ipv6"] as const)("traffic of a captured pod
       rig.connect(rig.inside, { ip: there, port: 9999 });
       expect(originalDestination(rig.accept(listener), family)).toEqual({ ip: there, port: 9999 });
     });
+  });
+});
+
+describe.skipIf(skip).each(["ipv4", "ipv6"] as const)("service addresses, %s", (family) => {
+  const vip = family === "ipv4" ? "10.96.0.1" : "fd96::1";
+  const any = family === "ipv4" ? "0.0.0.0" : "::";
+
+  test("lead to every endpoint, and to none once they are replaced", () => {
+    using rig = new Rig({});
+    removePlan(rig.inside.fd, inPodPlan(defaultInPodOptions));
+    using rt = openRtnetlink(rig.inside.fd);
+    rt.addRoute({ destination: any, prefixLength: 0, gateway: peer[family], index: rt.requireLink("eth0").index });
+    using nft = openNftables(rig.inside.fd);
+    const ports = [9001, 9002, 9003];
+    const apply = (list: readonly number[]): void =>
+      nft.replace(
+        serviceRuleset([
+          { protocol: "tcp", vip: { ip: vip, port: 80 }, endpoints: list.map((port) => ({ ip: peer[family], port })) },
+        ]),
+      );
+    const listeners = ports.map((port) => rig.listen(rig.outside, { ip: any, port }));
+    apply(ports);
+    const reached = new Set<number>();
+    // The chance that one of three is never taken in 200 draws is below 1e-34.
+    for (let i = 0; i < 200 && reached.size < ports.length; i++) {
+      expect(outcome(rig.connect(rig.inside, { ip: vip, port: 80 }))).toBe(0);
+      for (const [at, listener] of listeners.entries())
+        if (libc.accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC) !== null) reached.add(at);
+    }
+    expect(reached.size).toBe(ports.length);
+    apply([9003]);
+    const client = rig.connect(rig.inside, { ip: vip, port: 80 });
+    exchange(client, rig.accept(listeners[2]!));
   });
 });
