@@ -65,6 +65,8 @@ function vitest(name, ...args) {
 
 const vectors = process.env.LATEEN_VECTORS ?? "";
 const gates = [
+  // A lock file that `npm ci` refuses works for everyone who has installed before, and for nobody else.
+  { name: "lock", command: ["npm", "ci", "--dry-run", "--offline", "--no-audit", "--no-fund", "--loglevel=error"] },
   { name: "format", command: [bin("prettier"), "--check", "--log-level=warn", "."] },
   { name: "types", command: tool("types.mjs") },
   { name: "lint", command: tool("lint.mjs") },
