@@ -37,7 +37,7 @@ export {
 } from "./packet-capture.ts";
 export { type PcapFile, createPcapFile, encodePcapHeader, encodePcapPacket } from "./pcap.ts";
 export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mounts.ts";
-export { type HeldProcess, holdProcess } from "./processes.ts";
+export { type HeldProcess, holdProcess, reapOrphans } from "./processes.ts";
 export {
   type CgroupPod,
   listeningSockets,

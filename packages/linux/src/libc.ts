@@ -421,6 +421,15 @@ export function chroot(path: string): void {
   retry("chroot", () => native().chroot(name));
 }
 
+const WNOHANG = 1;
+
+/** Takes note that one child has ended, so that the kernel forgets it. @returns whether it had ended */
+export function waitpid(pid: number): boolean {
+  checkInt("pid", pid);
+  if (pid <= 0) throw new MeshError(Code.Bug, `Cannot wait for process ${pid}: only for one by its number`);
+  return retry("waitpid", () => native().waitpid(pid, null, WNOHANG)) === pid;
+}
+
 /** @returns a descriptor (close-on-exec) that stands for the process, and is readable once it has ended */
 export function pidfdOpen(pid: number): number {
   checkInt("pid", pid);

@@ -49,6 +49,7 @@ export interface Native {
   readonly prctlName: (option: number, name: Bytes) => number;
   readonly ifNameToIndex: (name: Bytes) => number;
   readonly kill: (pid: number, signal: number) => number;
+  readonly waitpid: (pid: number, status: Bytes, options: number) => number;
   readonly pidfdOpen: (pid: number) => number;
   readonly pidfdSendSignal: (pidfd: number, signal: number) => number;
   readonly abort: () => void;
@@ -124,6 +125,7 @@ function bindAll(): Native {
     prctlName: f("prctl", "int", "int", "void *"),
     ifNameToIndex: f("if_nametoindex", "uint", "void *"),
     kill: f("kill", "int", "int", "int"),
+    waitpid: f("waitpid", "int", "int", "void *", "int"),
     pidfdOpen: (pid) => Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)),
     pidfdSendSignal: (fd, signal) => Number(pidfdSignal(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0)),
     abort: f("abort", "void"),
