@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { NftExpr } from "@lateen/redirection";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
