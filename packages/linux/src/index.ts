@@ -1,4 +1,4 @@
-export { type Netns, createNetns, currentNetns, inNetns, netnsId, openNetns } from "./namespaces.ts";
+export { type Netns, createNetns, currentNetns, duplicateNetns, inNetns, netnsId, openNetns } from "./namespaces.ts";
 export { decodeInet, encodeInet, encodeNetlink, encodePacket, encodeUnix } from "./sockaddr.ts";
 export { errnoName, errnoOf, systemError } from "./system-error.ts";
 export { isErrno } from "./netlink/netlink-socket.ts";

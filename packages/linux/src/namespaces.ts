@@ -39,6 +39,11 @@ export function currentNetns(): Netns {
   return openNetns("/proc/thread-self/ns/net");
 }
 
+/** Another descriptor of the same namespace, for someone who may outlive the first. The caller owns the result. */
+export function duplicateNetns(fd: number): Netns {
+  return holder(libc.dup(fd));
+}
+
 /** Undoes a namespace change. A thread that cannot get back would serve the wrong pod, so then the process ends. */
 export function returnOrAbort(back: () => void): void {
   try {

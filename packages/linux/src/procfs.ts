@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import fs from "node:fs";
 import { type SocketAddress, ipFromBytes } from "@lateen/addresses";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
@@ -23,16 +24,37 @@ export function parseListeners(text: string): readonly SocketAddress[] {
   return out;
 }
 
+/** The kernel lists sockets that listen before all others, so a pod with many connections costs no more than this. */
+const MAX_TABLE_BYTES = 256 << 10;
+
 function readTable(name: "tcp" | "tcp6"): string {
+  let fd: number;
   try {
-    return fs.readFileSync(`/proc/thread-self/net/${name}`, "latin1");
+    fd = fs.openSync(`/proc/thread-self/net/${name}`, "r");
   } catch (e) {
     if (name === "tcp6" && e instanceof Error && "code" in e && e.code === "ENOENT") return ""; // a kernel without IPv6
     throw new MeshError(Code.Unavailable, `Cannot read the namespace's ${name} table`, {}, e);
   }
+  try {
+    return readUpTo(fd, MAX_TABLE_BYTES);
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
-/** TCP sockets that listen in a network namespace, both families. Reads the whole table: for small namespaces. */
+function readUpTo(fd: number, maxBytes: number): string {
+  const chunk = Buffer.alloc(16_384);
+  const parts: string[] = [];
+  for (let total = 0; total < maxBytes;) {
+    const n = fs.readSync(fd, chunk);
+    if (n === 0) break;
+    parts.push(chunk.latin1Slice(0, n));
+    total += n;
+  }
+  return parts.join("");
+}
+
+/** TCP sockets that listen in a network namespace, both families. */
 export function listeningSockets(netns: number): readonly SocketAddress[] {
   return inNetns(netns, () => [...parseListeners(readTable("tcp")), ...parseListeners(readTable("tcp6"))]);
 }
