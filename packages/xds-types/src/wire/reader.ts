@@ -16,7 +16,8 @@ export class Reader {
   #fault: string | null = null;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // A plain view: a subclass (Node's Buffer) would leak into every byte field.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#end = bytes.length;
   }
 
