@@ -1,0 +1,93 @@
+import { z } from "zod";
+import { deployment, namespace, node, pod, service, serviceAccount } from "./core-kinds.ts";
+import { authorizationPolicy, peerAuthentication } from "./security-kinds.ts";
+
+/** Every kind that is read, by kind. */
+export const schemas = {
+  Namespace: namespace,
+  ServiceAccount: serviceAccount,
+  Pod: pod,
+  Service: service,
+  Node: node,
+  Deployment: deployment,
+  AuthorizationPolicy: authorizationPolicy,
+  PeerAuthentication: peerAuthentication,
+} as const;
+export type Kind = keyof typeof schemas;
+export type Resources = { readonly [K in Kind]: z.output<(typeof schemas)[K]> };
+export type Resource = Resources[Kind];
+
+/** One thing wrong with an object, at the path of a field; the empty path is the object itself. */
+export interface FieldProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+export type ParsedResource =
+  | { readonly t: "resource"; readonly resource: Resource }
+  /** A kind that nothing here reads: not wrong, and not heeded. */
+  | { readonly t: "unknown-kind"; readonly apiVersion: string; readonly kind: string }
+  | { readonly t: "invalid"; readonly problems: readonly FieldProblem[] };
+
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(["Namespace", "Node"]);
+/** Problems listed per object; the rest is counted. */
+const MAX_PROBLEMS = 50;
+
+/** `spec.rules[0].to[1].operation`, as Kubernetes writes paths. */
+export function formatPath(path: readonly (string | number)[]): string {
+  return path.reduce<string>((out, step) => {
+    if (typeof step === "number") return `${out}[${step}]`;
+    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(step)) return out === "" ? step : `${out}.${step}`;
+    return `${out}[${JSON.stringify(step)}]`;
+  }, "");
+}
+
+/** The namespace that an object lives in: `default` when it names none, empty for kinds without one. */
+export function namespaceOf(resource: {
+  readonly kind: string;
+  readonly metadata: { readonly namespace?: string | undefined };
+}): string {
+  return CLUSTER_SCOPED.has(resource.kind) ? "" : (resource.metadata.namespace ?? "default");
+}
+
+/** `Kind/namespace/name`, or `Kind/name`: equal for the same object. */
+export function resourceKey(resource: Pick<Resource, "kind" | "metadata">): string {
+  const ns = namespaceOf(resource);
+  return ns === "" ? `${resource.kind}/${resource.metadata.name}` : `${resource.kind}/${ns}/${resource.metadata.name}`;
+}
+
+const head = z.looseObject({ apiVersion: z.string().max(253), kind: z.string().max(253) });
+
+/** Validates one object. Every problem is reported at once; what the schema does not know of an Istio kind is one. */
+export function parseResource(value: unknown): ParsedResource {
+  const named = head.safeParse(value);
+  if (!named.success) return { t: "invalid", problems: problemsOf(named.error) };
+  const { apiVersion, kind } = named.data;
+  const schema = Object.hasOwn(schemas, kind) ? schemas[kind as Kind] : undefined;
+  if (schema === undefined) return { t: "unknown-kind", apiVersion, kind };
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return { t: "resource", resource: parsed.data };
+  const foreign = parsed.error.issues.some((i) => i.path.length === 1 && i.path[0] === "apiVersion");
+  if (foreign && !isOwnGroup(kind as Kind, apiVersion)) return { t: "unknown-kind", apiVersion, kind };
+  return { t: "invalid", problems: problemsOf(parsed.error) };
+}
+
+/** Another group may use the same kind name (a Knative Service); another version of our group is a mistake. */
+function isOwnGroup(kind: Kind, apiVersion: string): boolean {
+  const group = apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
+  const own = { Deployment: "apps", AuthorizationPolicy: "security.istio.io", PeerAuthentication: "security.istio.io" };
+  return group === ((own as Partial<Record<Kind, string>>)[kind] ?? "");
+}
+
+function problemsOf(error: z.ZodError): readonly FieldProblem[] {
+  const problems = error.issues.flatMap((issue): readonly FieldProblem[] => {
+    const path = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
+    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+    return issue.keys.map((key) => ({ path: [...path, key], message: "is not a known field" }));
+  });
+  if (problems.length <= MAX_PROBLEMS) return problems;
+  return [
+    ...problems.slice(0, MAX_PROBLEMS),
+    { path: [], message: `and ${problems.length - MAX_PROBLEMS} more problems` },
+  ];
+}
