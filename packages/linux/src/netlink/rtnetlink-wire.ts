@@ -38,6 +38,7 @@ const FRA = { priority: 6, mark: 10, table: 15, mask: 16 } as const;
 const NDA = { destination: 1, linkAddress: 2 } as const;
 const FAMILY = { ipv4: 2, ipv6: 10 } as const;
 const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
 const IFA_F_NODAD = 0x02;
 const NUD_PERMANENT = 0x80;
 const RTPROT_STATIC = 4;
@@ -57,6 +58,8 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
+  /** It carries packets: a link that was just set up may need a moment. */
+  readonly running: boolean;
   /** Hardware address as `aa:bb:cc:dd:ee:ff`, empty when it has none. */
   readonly address: string;
   readonly mtu: number;
@@ -227,6 +230,7 @@ export function decodeLink(m: NetlinkMessage): Link | null {
     index: v.getInt32(4, LITTLE_ENDIAN),
     name: a.string(IFLA.name) ?? "",
     up: (v.getUint32(8, LITTLE_ENDIAN) & IFF_UP) !== 0,
+    running: (v.getUint32(8, LITTLE_ENDIAN) & IFF_RUNNING) !== 0,
     address: macText(a.bytes(IFLA.address)),
     mtu: a.u32(IFLA.mtu) ?? 0,
     master: a.u32(IFLA.master) ?? 0,

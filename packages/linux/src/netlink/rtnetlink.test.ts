@@ -20,7 +20,16 @@ describe.skipIf(skip)("rtnetlink", () => {
     using ns = createNetns();
     using rt = openRtnetlink(ns.fd);
     expect(rt.links()).toEqual([
-      { index: 1, name: "lo", up: false, address: "00:00:00:00:00:00", mtu: 65536, master: 0, kind: "" },
+      {
+        index: 1,
+        name: "lo",
+        up: false,
+        running: false,
+        address: "00:00:00:00:00:00",
+        mtu: 65536,
+        master: 0,
+        kind: "",
+      },
     ]);
     rt.setLink("lo", { up: true });
     expect(rt.link("lo")?.up).toBe(true);
