@@ -1,0 +1,46 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { logTail, openBoundedLog } from "./bounded-log.ts";
+
+let folder = "";
+beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "lateen-log-"))));
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+const at = (name: string): string => path.join(folder, name);
+
+test("keeps to its size, and the last lines stay readable", () => {
+  using log = openBoundedLog(at("a"), 100);
+  for (let i = 0; i < 50; i++) log.write(`line ${String(i).padStart(3, "0")}\n`);
+  expect(fs.statSync(at("a")).size + fs.statSync(at("a.1")).size).toBeLessThanOrEqual(200);
+  const tail = logTail(at("a"));
+  expect(tail.endsWith("line 049\n")).toBe(true);
+  expect(tail.split("\n").every((l) => l === "" || /^line \d{3}$/.test(l))).toBe(true);
+});
+
+test("goes on in the file that is there", () => {
+  openBoundedLog(at("a")).write("one\n");
+  openBoundedLog(at("a")).write("two\n");
+  expect(logTail(at("a"))).toBe("one\ntwo\n");
+});
+
+test("a tail begins with a whole line", () => {
+  using log = openBoundedLog(at("a"));
+  log.write("first line\nsecond line\n");
+  expect(logTail(at("a"), 15)).toBe("second line\n");
+});
+
+test("a folder that is gone loses lines, says so, and followers still hear", () => {
+  using log = openBoundedLog(at("gone/a"));
+  const heard: unknown[] = [];
+  using _following = log.follow((chunk) => heard.push(chunk));
+  log.write("lost\n");
+  expect(log.failure).toContain("ENOENT");
+  expect(heard).toEqual(["lost\n"]);
+  fs.mkdirSync(at("gone"));
+  log.write("kept\n");
+  expect(log.failure).toBeNull();
+  expect(logTail(at("gone/a"))).toBe("kept\n");
+});
+
+test("there is no log yet", () => expect(logTail(at("none"))).toBe(""));
