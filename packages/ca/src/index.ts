@@ -1,1 +1,32 @@
-export {};
+export { type Authority, type AuthorityOptions, type SignOptions, openAuthority } from "./authority.ts";
+export { type CaClient, type CaClientOptions, createCaClient } from "./ca-client.ts";
+export { type CaCall, type CaServiceOptions, type Refusal, caService, createCertificate } from "./ca-service.ts";
+export {
+  type Authentication,
+  type Caller,
+  type Proof,
+  authenticateCaller,
+  bearerToken,
+  localTokenVerifier,
+} from "./caller.ts";
+export {
+  type CertificateDump,
+  type CertificateDumpItem,
+  type IdentityManager,
+  type IdentityManagerOptions,
+  type IdentityState,
+  startIdentityManager,
+} from "./identity-manager.ts";
+export { IdentityPlan, type PlanEffect, type PlanInput, type PlanOptions, type Validity } from "./identity-plan.ts";
+export { type ImpersonationRules, type PodFacts, type PodView, checkImpersonation } from "./impersonation.ts";
+export {
+  type SignTokenOptions,
+  type TokenSubject,
+  type VerifyTokenOptions,
+  generateTokenKey,
+  signLocalToken,
+  verifyLocalToken,
+} from "./local-token.ts";
+export { replaceFile } from "./private-folder.ts";
+export { CA_FILES } from "./root-store.ts";
+export { type AnswerOptions, type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";

@@ -1,0 +1,196 @@
+import { Buffer } from "node:buffer";
+import { webcrypto } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { Client, Metadata, credentials } from "@grpc/grpc-js";
+import { createSigner, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import {
+  type IstioCertificateRequest,
+  type IstioCertificateResponse,
+  createCertificateMethod,
+  createIstioCertificateRequest,
+  structFromJson,
+} from "@lateen/xds-types";
+import { type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";
+
+export interface CaClientOptions {
+  /** `https://host:port`. */
+  readonly address: string;
+  /** PEM. Read before each request; a change opens a new channel, an unreadable file keeps the old one. */
+  readonly rootFile: string;
+  /** Read before each request. */
+  readonly tokenFile: string;
+  readonly clusterId: string;
+  /** Name to find in the server's certificate in place of the host, null for the host. */
+  readonly alternativeHostname?: string | null;
+  /** `shared` names the identity wanted in each request; `dedicated` gets the caller's own. */
+  readonly mode: "shared" | "dedicated";
+  /** Lifetime asked for. */
+  readonly ttlSec: number;
+  readonly timeoutMs?: number;
+  /** Further headers of each request. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Asks an authority for certificates. Every request has a key of its own. */
+export interface CaClient extends Disposable {
+  /**
+   * @returns UNAVAILABLE when it cannot be reached or refuses, TIMEOUT after `timeoutMs`, BAD_INPUT when its answer is wrong
+   */
+  fetch(identity: string, signal?: AbortSignal): Promise<Result<WorkloadCertificate>>;
+}
+
+const TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+const DEADLINE_EXCEEDED = 4;
+
+/** A client of `istio.v1.auth.IstioCertificateService`. Opens nothing until the first request. @see dataplane 9.1, 9.2 */
+export function createCaClient(o: CaClientOptions): CaClient {
+  const channel = new Channel(o);
+  return {
+    async fetch(identity, signal) {
+      try {
+        const keys = await generateKeyPair(webcrypto);
+        const signer = await createSigner(webcrypto, keys);
+        const csr = await createSigningRequest(signer, [{ t: "uri", value: identity }]);
+        const client = await channel.client();
+        const metadata = o.mode === "shared" ? structFromJson({ ImpersonatedIdentity: identity }) : null;
+        const request = createIstioCertificateRequest({ csr, validityDuration: o.ttlSec, metadata });
+        const answer = await call(client, request, await headersOf(o), {
+          timeoutMs: o.timeoutMs ?? TIMEOUT_MS,
+          signal,
+        });
+        if (!answer.ok) return answer;
+        const { certChain } = answer.value;
+        const keyPem = await exportPrivateKey(webcrypto, keys);
+        const asked = o.mode === "shared" ? identity : null;
+        return readAnswer({ certChain, identity: asked, keyPem, publicKey: signer.publicKey });
+      } catch (e) {
+        if (MeshError.is(e)) return fail(e);
+        return unavailable(e instanceof Error ? e.message : String(e), e);
+      }
+    },
+    [Symbol.dispose]: () => channel.close(),
+  };
+}
+
+/** The channel to the authority, opened anew when the root file changes. */
+class Channel {
+  readonly #o: CaClientOptions;
+  #open: { readonly root: string; readonly client: Client } | null = null;
+  #closed = false;
+
+  constructor(o: CaClientOptions) {
+    this.#o = o;
+  }
+
+  async client(): Promise<Client> {
+    const root = await this.#root();
+    if (this.#closed) throw new MeshError(Code.Draining, "Cannot reach the authority: the client is closed");
+    if (this.#open !== null && (root === null || root === this.#open.root)) return this.#open.client;
+    const old = this.#open;
+    const next = this.#connect(root ?? "");
+    this.#open = { root: root ?? "", client: next };
+    old?.client.close();
+    return next;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#open?.client.close();
+    this.#open = null;
+  }
+
+  /** Null when it cannot be read but a channel with an earlier one is open. */
+  async #root(): Promise<string | null> {
+    try {
+      const pem = await readFile(this.#o.rootFile, "utf8");
+      if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+      throw new Error("it holds no certificate");
+    } catch (cause) {
+      if (this.#open !== null) return null;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new MeshError(
+        Code.Unavailable,
+        `Cannot read the root of the authority, ${this.#o.rootFile}: ${why}`,
+        {},
+        cause,
+      );
+    }
+  }
+
+  #connect(root: string): Client {
+    const { alternativeHostname: name, address } = this.#o;
+    return new Client(new URL(address).host, credentials.createSsl(Buffer.from(root)), {
+      "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
+      "grpc.enable_retries": 0,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.initial_reconnect_backoff_ms": 200,
+      "grpc.max_reconnect_backoff_ms": 5_000,
+      ...(name === undefined || name === null ? {} : { "grpc.ssl_target_name_override": name }),
+    });
+  }
+}
+
+async function headersOf(o: CaClientOptions): Promise<Metadata> {
+  const metadata = new Metadata();
+  metadata.set("clusterid", o.clusterId);
+  for (const [name, value] of Object.entries(o.headers ?? {})) metadata.set(name, value);
+  let token: string;
+  try {
+    token = (await readFile(o.tokenFile, "utf8")).trim();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MeshError(Code.Unavailable, `Cannot read the token for the authority, ${o.tokenFile}: ${why}`, {}, cause);
+  }
+  metadata.set("authorization", `Bearer ${token}`);
+  return metadata;
+}
+
+function call(
+  client: Client,
+  request: IstioCertificateRequest,
+  metadata: Metadata,
+  o: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
+): Promise<Result<IstioCertificateResponse>> {
+  const { path, requestSerialize, responseDeserialize } = createCertificateMethod;
+  const { promise, resolve } = Promise.withResolvers<Result<IstioCertificateResponse>>();
+  if (o.signal?.aborted === true) return Promise.resolve(unavailable("the request was given up", o.signal.reason));
+  const running = client.makeUnaryRequest<IstioCertificateRequest, IstioCertificateResponse>(
+    path,
+    (m) => Buffer.from(requestSerialize(m)),
+    responseDeserialize,
+    request,
+    metadata,
+    { deadline: Date.now() + o.timeoutMs },
+    (error, value) => {
+      o.signal?.removeEventListener("abort", cancel);
+      if (error?.code === DEADLINE_EXCEEDED)
+        resolve(fail(new MeshError(Code.Timeout, `The authority did not answer within ${o.timeoutMs} ms`, {}, error)));
+      else if (error !== null) resolve(unavailable(`${statusName(error.code)}: ${error.details}`, error));
+      else if (value === undefined) resolve(unavailable("it answered nothing", null));
+      else resolve(ok(value));
+    },
+  );
+  const cancel = (): void => running.cancel();
+  o.signal?.addEventListener("abort", cancel, { once: true });
+  return promise;
+}
+
+const STATUS_NAMES: Readonly<Record<number, string>> = {
+  1: "CANCELLED",
+  3: "INVALID_ARGUMENT",
+  7: "PERMISSION_DENIED",
+  12: "UNIMPLEMENTED",
+  13: "INTERNAL",
+  14: "UNAVAILABLE",
+  16: "UNAUTHENTICATED",
+};
+
+function statusName(code: number): string {
+  return STATUS_NAMES[code] ?? `status ${code}`;
+}
+
+function unavailable(why: string, cause: unknown): Result<never> {
+  return fail(new MeshError(Code.Unavailable, `The authority gave no certificate: ${why}`, {}, cause));
+}
