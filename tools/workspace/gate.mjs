@@ -112,6 +112,12 @@ function verdict(status, counts) {
   return ci && counts.skipped > 0 ? "FAILED: nothing may be skipped when CI=true" : "ok";
 }
 
+/** What a failed gate said, without the lines about what passed. */
+function failureOf(output) {
+  const lines = output.split("\n").filter((l) => l.trim() !== "" && !/^\s*✓ /.test(l));
+  return lines.map((l) => `  | ${l}`).join("\n");
+}
+
 async function runGate(gate) {
   if (gate.command === undefined) {
     console.log(`${gate.name.padEnd(12)} ${gate.why}`);
@@ -125,14 +131,7 @@ async function runGate(gate) {
     gate.counts === undefined ? "" : `  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
   console.log(`${gate.name.padEnd(12)} ${result}${tests}  (${((performance.now() - begun) / 1_000).toFixed(1)} s)`);
   for (const name of counts.named) console.log(`  skipped: ${name}`);
-  if (result !== "ok")
-    console.log(
-      output
-        .trimEnd()
-        .split("\n")
-        .map((l) => `  | ${l}`)
-        .join("\n"),
-    );
+  if (result !== "ok") console.log(failureOf(output));
   return { ...counts, bad: result !== "ok" };
 }
 
