@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { type SocketAddress, parseIp } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
 import { closeReasonOf } from "./close-reason.ts";
+import { type Output, SocketOutput } from "./output.ts";
 import type { SocketFactory, SocketStream } from "./port.ts";
 
 const NOWHERE: SocketAddress = { ip: "0.0.0.0", port: 0 };
@@ -25,12 +26,20 @@ export interface Ends {
   readonly remote: SocketAddress;
 }
 
+/** What differs between a bare socket and TLS. */
+export interface Parts {
+  readonly output: (socket: Socket, onRoom: () => void) => Output;
+  /** Tears down what carries the socket, at once and visibly to the peer. */
+  readonly reset: () => void;
+}
+
 /** A socket of `node:net` or `node:tls` behind the byte-stream port. Its buffers are never recycled, so views stay valid. */
 export class NodeStream implements ByteStream {
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
   /** What carries the bytes: a TCP socket, or the TLS socket on top of one. */
   readonly socket: Socket;
+  readonly #output: Output;
   readonly #reset: () => void;
   #handler: StreamHandler | null = null;
   #reason: CloseReason | null = null;
@@ -41,11 +50,11 @@ export class NodeStream implements ByteStream {
 
   /**
    * @param ends the two addresses; null takes those of `socket`
-   * @param reset tears down what carries `socket`, at once and visibly to the peer
    */
-  constructor(socket: Socket, ends: Ends | null, reset: () => void) {
+  constructor(socket: Socket, ends: Ends | null, parts: Parts) {
     this.socket = socket;
-    this.#reset = reset;
+    this.#output = parts.output(socket, () => this.#onRoom());
+    this.#reset = parts.reset;
     this.local = ends?.local ?? socketAddress(socket.localAddress, socket.localPort);
     this.remote = ends?.remote ?? socketAddress(socket.remoteAddress, socket.remotePort);
     socket.on("error", (error) => (this.#reason ??= closeReasonOf(error)));
@@ -53,7 +62,7 @@ export class NodeStream implements ByteStream {
   }
 
   get buffered(): number {
-    return this.socket.writableLength;
+    return this.#output.bytes;
   }
 
   /** Lets another owner (TLS) take the socket over: nothing is reported any more. */
@@ -76,26 +85,18 @@ export class NodeStream implements ByteStream {
     this.socket.on("end", () => {
       if (!this.#aborted) this.#handler?.onEnd();
     });
-    this.socket.on("drain", () => {
-      if (!this.#aborted) this.#handler?.onWritable();
-    });
     this.socket.resume();
   }
 
   write(head: Uint8Array, body?: Uint8Array): boolean {
     if (this.#ending) return true;
-    if (body === undefined) return this.socket.write(head);
-    this.socket.cork();
-    this.socket.write(head);
-    const room = this.socket.write(body);
-    this.socket.uncork();
-    return room;
+    return this.#output.write(head, body ?? null);
   }
 
   end(): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.socket.end();
+    this.#output.end();
   }
 
   pause(): void {
@@ -113,6 +114,10 @@ export class NodeStream implements ByteStream {
     this.#reason ??= ABORTED;
     this.socket.pause();
     this.#reset();
+  }
+
+  #onRoom(): void {
+    if (!this.#aborted) this.#handler?.onWritable();
   }
 
   #onClose(): void {
@@ -134,8 +139,11 @@ export class NodeSocketStream extends NodeStream implements SocketStream {
   readonly #sockets: SocketFactory | null;
 
   constructor(socket: Socket, sockets: SocketFactory | null) {
-    super(socket, null, () => {
-      if (!socket.destroyed) socket.resetAndDestroy();
+    super(socket, null, {
+      output: (s, onRoom) => new SocketOutput(s, onRoom),
+      reset: () => {
+        if (!socket.destroyed) socket.resetAndDestroy();
+      },
     });
     this.#sockets = sockets;
   }

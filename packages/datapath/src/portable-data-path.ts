@@ -1,10 +1,22 @@
 import { closeSync } from "node:fs";
 import { Server, Socket, createServer } from "node:net";
 import { formatSocketAddress } from "@lateen/addresses";
+import type { ByteStream } from "@lateen/byte-stream";
+import { BlockPool } from "./output.ts";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { errorCode, errorText } from "./close-reason.ts";
 import { NodeSocketStream, socketAddress } from "./node-stream.ts";
-import type { Cancel, ConnectOptions, DataPath, ListenOptions, Listener, SocketFactory, SocketStream } from "./port.ts";
+import type {
+  Cancel,
+  ConnectOptions,
+  DataPath,
+  ListenOptions,
+  Listener,
+  SecureOptions,
+  SecureStream,
+  SocketFactory,
+  SocketStream,
+} from "./port.ts";
 import { secureNode } from "./secure.ts";
 import { nodeCredentials } from "./node-credentials.ts";
 
@@ -25,7 +37,7 @@ type BindableServer = Server & {
 class PortableDataPath implements DataPath {
   readonly #sockets: SocketFactory | null;
   readonly credentials = nodeCredentials;
-  readonly secure = secureNode;
+  readonly #blocks = new BlockPool();
 
   constructor(sockets: SocketFactory | null) {
     this.#sockets = sockets;
@@ -118,6 +130,10 @@ class PortableDataPath implements DataPath {
       closeSync(fd);
       throw error;
     }
+  }
+
+  secure(stream: ByteStream, options: SecureOptions, done: (result: Result<SecureStream>) => void): Cancel {
+    return secureNode(this.#blocks, stream, options, done);
   }
 
   after(ms: number, run: () => void): Cancel {

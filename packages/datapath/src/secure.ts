@@ -8,6 +8,7 @@ import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { errorCode, errorText } from "./close-reason.ts";
 import { secureContextOf } from "./node-credentials.ts";
 import { NodeStream } from "./node-stream.ts";
+import { type BlockPool, RecordOutput } from "./output.ts";
 import type { Cancel, SecureOptions, SecureStream } from "./port.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
 
@@ -25,8 +26,8 @@ function tearDown(carrier: ByteStream): void {
 class NodeSecureStream extends NodeStream implements SecureStream {
   readonly peerChainDer: readonly Uint8Array[];
 
-  constructor(tls: TLSSocket, over: ByteStream, peerChainDer: readonly Uint8Array[]) {
-    super(tls, over, () => tearDown(over));
+  constructor(tls: TLSSocket, over: ByteStream, pool: BlockPool, peerChainDer: readonly Uint8Array[]) {
+    super(tls, over, { output: (s, onRoom) => new RecordOutput(s, pool, onRoom), reset: () => tearDown(over) });
     this.peerChainDer = peerChainDer;
   }
 }
@@ -94,6 +95,7 @@ function socketError(error: unknown): MeshError {
 
 /** TLS 1.3 over a stream. A socket of ours is taken over whole, any other stream is wrapped. @see DataPath.secure */
 export function secureNode(
+  pool: BlockPool,
   stream: ByteStream,
   options: SecureOptions,
   done: (result: Result<SecureStream>) => void,
@@ -119,7 +121,7 @@ export function secureNode(
     if (settled) return;
     const verdict = judge(tls, options);
     if (typeof verdict === "string") settle(fail(handshakeError(verdict, Code.Denied)));
-    else settle(ok(new NodeSecureStream(tls, stream, verdict)));
+    else settle(ok(new NodeSecureStream(tls, stream, pool, verdict)));
   });
   return () => {
     if (settled) return;
