@@ -1,1 +1,10 @@
-export {};
+export { type PolicyConversion, type PolicyEffect, convertAuthorizationPolicy } from "./authorization-policy.ts";
+export {
+  type EffectiveMtls,
+  STATIC_STRICT,
+  convertPeerAuthentication,
+  effectiveMtls,
+  mtlsPolicyKeys,
+  oldest,
+  staticStrict,
+} from "./peer-authentication.ts";

@@ -27,5 +27,6 @@ export const claims: readonly Claim[] = [
       "authzConditionValid",
     ],
   },
+  { suite: "policy-conversion" },
   { suite: "spiffe-id" },
 ];

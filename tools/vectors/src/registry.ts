@@ -2,8 +2,16 @@ import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
 import { driver as ztunnelRbac } from "./drivers/ztunnel-rbac.ts";
 import { driver as ztunnelRouting } from "./drivers/ztunnel-routing.ts";
+import { driver as policyConversion } from "./drivers/policy-conversion.ts";
 import { driver as spiffeId } from "./drivers/spiffe-id.ts";
 import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
-export const drivers: readonly SuiteDriver[] = [iptablesGoldens, matchingRules, ztunnelRbac, ztunnelRouting, spiffeId];
+export const drivers: readonly SuiteDriver[] = [
+  iptablesGoldens,
+  matchingRules,
+  ztunnelRbac,
+  ztunnelRouting,
+  spiffeId,
+  policyConversion,
+];
