@@ -168,6 +168,8 @@ export default tseslint.config(
     },
   },
   { files: ["packages/linux/**/*.ts"], rules: { "no-restricted-imports": imports([SPAWN]) } },
+  // The one place that starts a process inside a namespace, for the local mesh.
+  { files: ["packages/linux/src/spawn-in.ts"], rules: { "no-restricted-imports": imports([KOFFI]) } },
   { files: ["packages/local-mesh/**/*.ts", "apps/cli/**/*.ts"], rules: { "no-restricted-imports": imports([KOFFI]) } },
   {
     files: PURE,
@@ -209,7 +211,7 @@ export default tseslint.config(
   { files: ["**/vitest*.config.ts"], rules: { "no-restricted-syntax": "off" } },
   TYPED
     ? {
-        files: ["{packages,apps,tools,e2e}/**/*.ts"],
+        files: ["{packages,apps,tools}/*/src/**/*.ts", "e2e/**/*.ts"],
         plugins: { "@typescript-eslint": tseslint.plugin },
         languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: root } },
         rules: { "@typescript-eslint/no-floating-promises": ["error", { ignoreVoid: true }] },

@@ -17,7 +17,6 @@ function manifest({ name, description }, tags, dependencies) {
     exports: {
       ".": {
         "lateen:source": "./src/index.ts",
-        deno: "./src/index.ts",
         types: "./dist/index.d.ts",
         default: "./dist/index.js",
       },

@@ -1,5 +1,5 @@
 // The Nx side of the generators: checks the options, writes the files into the tree. What the files hold stands in anatomy.mjs.
-import { formatFiles } from "@nx/devkit";
+import { formatFiles, updateJson } from "@nx/devkit";
 import { appFiles, mapRow, packageFiles } from "./anatomy.mjs";
 
 const LAYERS = ["base", "core", "protocol", "io"];
@@ -32,6 +32,17 @@ function addToMap(tree, heading, row) {
   tree.write("docs/map.md", `${map.slice(0, where)}${row}\n${map.slice(where)}`);
 }
 
+/** Deno reads our packages from source by this map. */
+function addToDeno(tree, name, dir) {
+  if (!tree.exists("deno.json")) return;
+  updateJson(tree, "deno.json", (config) => {
+    const entries = Object.entries({ ...config.imports, [name]: `./${dir}/src/index.ts` });
+    const byName = ([a], [b]) =>
+      Number(a.startsWith("@lateen/")) - Number(b.startsWith("@lateen/")) || (a < b ? -1 : 1);
+    return { ...config, imports: Object.fromEntries(entries.sort(byName)) };
+  });
+}
+
 /** Dependencies are linked only by an install; a generator that ran one itself would be slow to test and hard to undo. */
 const next = (dir) => () => console.log(`next: npm install, then npx vitest run ${dir}`);
 
@@ -46,6 +57,7 @@ export async function generatePackage(tree, options) {
     options.layer === "base" ? "What everything stands on" : "What the mesh does",
     mapRow(dir, options.description),
   );
+  addToDeno(tree, `@lateen/${options.name}`, dir);
   await formatFiles(tree);
   return next(dir);
 }

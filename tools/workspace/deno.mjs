@@ -23,14 +23,7 @@ function run(...args) {
 
 /** Runs test files under Deno. @returns exit code, and the tail of the report */
 export function denoTest(files) {
-  return run(
-    "test",
-    "--no-check",
-    "-A",
-    "--import-map",
-    path.join(root, "tools/workspace/deno/import-map.json"),
-    ...files,
-  );
+  return run("test", "--no-check", "-A", ...files);
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -26,6 +26,14 @@ export function pack(folder, some, cwd = root) {
   return Array.isArray(packed) ? packed : Object.values(packed); // npm 12 answers with an object
 }
 
+/** Conditions under which a TypeScript file is named. Only ours may: no runtime strips types below node_modules. */
+function sourceConditions(value, condition = "") {
+  if (typeof value === "string") return /(?<!\.d)\.ts$/.test(value) && condition !== "lateen:source" ? [condition] : [];
+  return typeof value === "object" && value !== null
+    ? Object.entries(value).flatMap(([k, v]) => sourceConditions(v, k))
+    : [];
+}
+
 /** Every path that `exports`, `bin`, `types` name. */
 function targetsOf(value) {
   if (typeof value === "string") return value.startsWith(".") ? [value] : [];
@@ -40,6 +48,9 @@ function contentProblems(p, files) {
     ...named
       .filter((t) => !t.includes("*") && !inside.has(path.normalize(t)))
       .map((t) => `content: ${t} is named and not there`),
+    ...sourceConditions(p.manifest.exports).map(
+      (c) => `content: condition "${c}" names TypeScript, which no runtime takes from a package`,
+    ),
     ...["README.md", "package.json"].filter((f) => !inside.has(f)).map((f) => `content: ${f} is missing`),
     ...["description", "license", "engines", "type"]
       .filter((k) => p.manifest[k] === undefined)

@@ -27,7 +27,7 @@ let generateApp: Generate;
 beforeAll(async () => {
   const made: unknown = await import(path.join(root, "tools/generators/generate.mjs"));
   ({ generatePackage, generateApp } = made as { generatePackage: Generate; generateApp: Generate });
-  for (const file of ["tsconfig.base.json", "vitest.config.ts", ".prettierrc.json"])
+  for (const file of ["deno.json", "tsconfig.base.json", "vitest.config.ts", ".prettierrc.json"])
     cpSync(path.join(root, file), path.join(workspace, file));
   mkdirSync(path.join(workspace, "docs"));
   mkdirSync(path.join(workspace, "packages"));
@@ -79,6 +79,15 @@ async function unformatted(files: readonly string[]): Promise<readonly string[]>
   }
   return bad;
 }
+
+test("Deno finds a new package by its name", async () => {
+  await generate(generatePackage, { name: "moon-phases", layer: "core", description: "Phases of the moon by date" });
+  const { imports } = JSON.parse(readFileSync(path.join(workspace, "deno.json"), "utf8")) as {
+    imports: Record<string, string>;
+  };
+  expect(imports["@lateen/moon-phases"]).toBe("./packages/moon-phases/src/index.ts");
+  expect(Object.keys(imports).at(0)).toBe("vitest");
+});
 
 describe.each([
   {

@@ -22,3 +22,24 @@ test("every decision that the map names exists", () => {
   expect(numbers.length).toBeGreaterThan(5);
   expect(numbers.filter((n) => globSync(`docs/adr/${n}-*.md`, { cwd: root }).length !== 1)).toEqual([]);
 });
+
+test("Deno reads every door of every package from source", () => {
+  const { imports } = JSON.parse(readFileSync(path.join(root, "deno.json"), "utf8")) as {
+    imports: Record<string, string>;
+  };
+  const doors = globSync("packages/*/package.json", { cwd: root }).flatMap((file) => {
+    const m = JSON.parse(readFileSync(path.join(root, file), "utf8")) as {
+      name: string;
+      exports: Record<string, string | Record<string, string>>;
+    };
+    const sources = Object.entries(m.exports).map(
+      ([door, to]) => [door, typeof to === "string" ? undefined : to["lateen:source"]] as const,
+    );
+    return sources.flatMap(([door, to]) =>
+      to === undefined ? [] : [[m.name + door.slice(1), `./${path.dirname(file)}/${to.slice(2)}`]],
+    );
+  });
+  expect(Object.fromEntries(Object.entries(imports).filter(([name]) => name.startsWith("@lateen/")))).toEqual(
+    Object.fromEntries(doors),
+  );
+});

@@ -93,6 +93,7 @@ describe("publishing", () => {
     const found = judge("bad-package").join("\n");
     expect(found).toMatch(/content: src\/index\.test\.ts does not belong/);
     expect(found).toMatch(/content: \.\/dist\/more\.js is named and not there/);
+    expect(found).toMatch(/content: condition "deno" names TypeScript/);
     expect(found).toMatch(/content: README\.md is missing/);
     expect(found).toMatch(/publint: .*types/);
     expect(found).toMatch(/attw: /);
