@@ -48,7 +48,7 @@ function readUpTo(fd: number, maxBytes: number): string {
   for (let total = 0; total < maxBytes;) {
     const n = fs.readSync(fd, chunk);
     if (n === 0) break;
-    parts.push(chunk.latin1Slice(0, n));
+    parts.push(chunk.toString("latin1", 0, n));
     total += n;
   }
   return parts.join("");

@@ -1,0 +1,226 @@
+import type { Netns, SeqpacketListener } from "@lateen/linux";
+import type { InPodOptions } from "@lateen/redirection";
+import type { Logger, Registry } from "@lateen/telemetry";
+import type { AgentUpdate } from "@lateen/zds";
+import type { DesiredPod } from "./desired-pods.ts";
+import type { EnrolledRecord, RecordEntry } from "./enrolled-record.ts";
+import type { IdentityProbe } from "./identity-probe.ts";
+import type { Kernel } from "./node-kernel.ts";
+import type { PodStatus } from "./pod-plan.ts";
+import { PodWorker, type WorkerWorld } from "./pod-worker.ts";
+import { Ztunnels } from "./ztunnels.ts";
+
+const DRIFT_CHECK_MS = 5_000;
+const RECORD_DELAY_MS = 20;
+
+/** What the agent is made of. */
+export interface AgentParts {
+  readonly kernel: Kernel;
+  readonly identity: IdentityProbe;
+  readonly record: EnrolledRecord;
+  readonly redirection: InPodOptions;
+  readonly repairAtStart: boolean;
+  readonly closeFd: (fd: number) => void;
+  readonly nowMs: () => number;
+  readonly random: () => number;
+  readonly registry: Registry;
+  readonly log: Logger;
+}
+
+/** Holds the desired set and one worker per pod, and brings them together with the proxies. */
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #ztunnels: Ztunnels;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #stop = new AbortController();
+  readonly #watchers = new Set<() => void>();
+  readonly #world: WorkerWorld;
+  readonly #repairs;
+  /** Resolves when the desired set is known: before that a snapshot would stop proxies of pods that this agent merely forgot. */
+  readonly #synced = Promise.withResolvers<void>();
+  #isSynced = false;
+  #recordTimer: NodeJS.Timeout | null = null;
+  #driftTimer: NodeJS.Timeout | null = null;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    const { kernel, identity, random, log, registry, closeFd, nowMs } = parts;
+    this.#ztunnels = new Ztunnels({
+      snapshot: () => this.#snapshot(),
+      answered: (uid, why) => this.#workers.get(uid)?.answered(why),
+      changed: () => this.#ztunnelsChanged(),
+      closeFd,
+      nowMs,
+      log,
+    });
+    this.#repairs = registry.counter({ name: "nodeagent_rule_repairs", help: "Pods whose rules were found changed" });
+    const connected = registry.gauge({ name: "ztunnel_connected", help: "Connections of proxies" }).with({});
+    registry.onCollect(() => connected.set(this.#ztunnels.count));
+    this.#world = {
+      kernel,
+      identity,
+      random,
+      log,
+      signal: this.#stop.signal,
+      add: ({ uid, name, namespace, serviceAccount }, netns) =>
+        this.#ztunnels.add(uid, { name, namespace, serviceAccount }, netns),
+      del: (uid) => this.#ztunnels.del(uid),
+      ztunnels: () => this.#ztunnels.count,
+      claimedBy: (netnsId, uid) => this.#claimedBy(netnsId, uid),
+      changed: () => this.#changed(),
+      forgotten: (worker) => {
+        if (this.#workers.get(worker.uid) === worker) this.#workers.delete(worker.uid);
+        this.#changed();
+      },
+    };
+  }
+
+  get ztunnels(): number {
+    return this.#ztunnels.count;
+  }
+
+  /** Serves proxies once the desired set is known, and looks for drift, until `close`. */
+  async run(listener: SeqpacketListener): Promise<void> {
+    const { signal } = this.#stop;
+    await this.#synced.promise;
+    this.#scheduleDriftCheck();
+    if (!signal.aborted) await this.#ztunnels.run(listener, signal);
+  }
+
+  /** Takes the whole desired set. Idempotent; returns before anything is done. */
+  setDesired(pods: readonly DesiredPod[]): void {
+    if (!this.#isSynced) this.#adoptFormer(new Set(pods.map((p) => p.uid)));
+    const wanted = new Set(pods.map((p) => p.uid));
+    for (const worker of [...this.#workers.values()]) if (!wanted.has(worker.uid)) worker.leave();
+    for (const pod of pods) {
+      const known = this.#workers.get(pod.uid);
+      if (known !== undefined) known.want(pod, this.#parts.redirection);
+      else this.#start(pod).kick();
+    }
+    this.#isSynced = true;
+    this.#synced.resolve();
+    this.#changed();
+  }
+
+  #start(pod: DesiredPod): PodWorker {
+    const worker = new PodWorker(this.#world, pod, this.#parts.redirection);
+    this.#workers.set(pod.uid, worker);
+    return worker;
+  }
+
+  /** Pods that a former agent enrolled and that nobody wants any more lose their rules. */
+  #adoptFormer(wanted: ReadonlySet<string>): void {
+    const { record, kernel, repairAtStart, log } = this.#parts;
+    for (const entry of repairAtStart ? record.read() : []) {
+      if (wanted.has(entry.uid) || this.#idAt(entry.netns) !== entry.netnsId) continue;
+      log.info("pod left the mesh while no agent ran", { uid: entry.uid, pod: `${entry.namespace}/${entry.name}` });
+      const pod: DesiredPod = { ...entry, ips: [], annotations: {} };
+      this.#start(pod).cleanUp({ netns: kernel.open(entry.netns), options: entry.options });
+    }
+  }
+
+  #idAt(path: string): string | null {
+    try {
+      return this.#parts.kernel.idAt(path);
+    } catch {
+      return null; // the process behind the path is gone, or not ours to look at: nothing can be removed there
+    }
+  }
+
+  #claimedBy(netnsId: string, uid: string): string | null {
+    for (const worker of this.#workers.values())
+      if (worker.uid !== uid && worker.netnsId === netnsId) return `pod ${worker.pod.namespace}/${worker.pod.name}`;
+    return null;
+  }
+
+  #snapshot(): readonly AgentUpdate<Netns>[] {
+    return [...this.#workers.values()].flatMap((w) => w.snapshot() ?? []);
+  }
+
+  #ztunnelsChanged(): void {
+    const some = this.#ztunnels.count > 0;
+    for (const worker of this.#workers.values()) worker.ztunnelsChanged(some);
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+    this.#recordTimer ??= setTimeout(() => {
+      this.#recordTimer = null;
+      this.#writeRecord();
+    }, RECORD_DELAY_MS);
+  }
+
+  #written = "";
+  #writeRecord(): void {
+    const entries = [...this.#workers.values()].flatMap((w): RecordEntry[] => {
+      const { uid, name, namespace, serviceAccount, netns } = w.pod;
+      if (w.netnsId === null || w.observed.rules === null) return [];
+      const options = { ...w.options, virtualInterfaces: [...w.options.virtualInterfaces] };
+      return [{ uid, name, namespace, serviceAccount, netns, netnsId: w.netnsId, options }];
+    });
+    const text = JSON.stringify(entries);
+    if (text === this.#written) return;
+    this.#parts.record.write(entries);
+    this.#written = text;
+  }
+
+  #scheduleDriftCheck(): void {
+    if (this.#stop.signal.aborted) return;
+    const pauseMs = DRIFT_CHECK_MS * (0.8 + 0.4 * this.#parts.random());
+    this.#driftTimer = setTimeout(() => void this.#checkDrift(), pauseMs);
+  }
+
+  async #checkDrift(): Promise<void> {
+    for (const worker of [...this.#workers.values()]) {
+      // One pod per turn of the event loop, so that enrolments in between wait for one look-up only.
+      await new Promise((resolve) => void setImmediate(resolve));
+      if (this.#stop.signal.aborted) return;
+      const drift = worker.checkDrift();
+      if (drift.length === 0) continue;
+      this.#repairs.with({}).inc();
+      this.#parts.log.warn("repairing pod", { uid: worker.uid, drift: drift.slice(0, 5).join("; ") });
+    }
+    this.#scheduleDriftCheck();
+  }
+
+  /** States of all pods. */
+  list(): readonly PodStatus[] {
+    return [...this.#workers.values()].map((w) => w.status);
+  }
+
+  /** State of one pod; null when the agent does not know it, or no longer. */
+  status(uid: string): PodStatus | null {
+    return this.#workers.get(uid)?.status ?? null;
+  }
+
+  /**
+   * Waits until a pod's state is as `holds` wants it.
+   * @returns the state then, or at the moment the signal aborted
+   */
+  waitFor(uid: string, holds: (s: PodStatus | null) => boolean, signal: AbortSignal): Promise<PodStatus | null> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#watchers.delete(look);
+        signal.removeEventListener("abort", end);
+        resolve(this.status(uid));
+      };
+      const look = (): void => {
+        if (holds(this.status(uid))) end();
+      };
+      if (signal.aborted) return end();
+      signal.addEventListener("abort", end, { once: true });
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** Stops. Rules stay in the pods, so that a successor finds them as they are. */
+  close(): void {
+    this.#stop.abort(new Error("the agent stops"));
+    this.#synced.resolve();
+    for (const timer of [this.#recordTimer, this.#driftTimer]) if (timer !== null) clearTimeout(timer);
+    this.#writeRecord();
+    for (const worker of this.#workers.values()) worker.close();
+  }
+}

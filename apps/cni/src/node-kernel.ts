@@ -1,0 +1,57 @@
+import fs from "node:fs";
+import {
+  type Netns,
+  currentNetns,
+  duplicateNetns,
+  listeningSockets,
+  openNetns,
+  openPodRedirection,
+  removePlan,
+} from "@lateen/linux";
+import { HBONE_PORT, INBOUND_PLAINTEXT_PORT, OUTBOUND_PORT, type InPodOptions, inPodPlan } from "@lateen/redirection";
+
+/** What the agent does to pods, as a port: tests put a table behind it. */
+export interface Kernel {
+  /** @throws MeshError when there is no namespace behind the path */
+  readonly open: (path: string) => Netns;
+  readonly duplicate: (netns: Netns) => Netns;
+  /** Identity of what is behind the path now; null when nothing is. */
+  readonly idAt: (path: string) => string | null;
+  /** Identity of the namespace that the agent itself runs in. */
+  readonly ownId: () => string;
+  readonly apply: (netns: Netns, options: InPodOptions) => void;
+  /** What differs from the plan, a sentence each. */
+  readonly drift: (netns: Netns, options: InPodOptions) => readonly string[];
+  readonly remove: (netns: Netns, options: InPodOptions) => void;
+  /** Ports of the proxy that do not listen in the namespace. */
+  readonly silentPorts: (netns: Netns) => readonly number[];
+}
+
+const PROXY_PORTS = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT];
+
+/** The kernel of this node. */
+export const nodeKernel: Kernel = {
+  open: openNetns,
+  duplicate: (netns) => duplicateNetns(netns.fd),
+  idAt(path) {
+    const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
+  },
+  ownId() {
+    using own = currentNetns();
+    return own.id;
+  },
+  apply(netns, options) {
+    using redirection = openPodRedirection(netns.fd);
+    redirection.apply(inPodPlan(options));
+  },
+  drift(netns, options) {
+    using redirection = openPodRedirection(netns.fd);
+    return redirection.drift(inPodPlan(options));
+  },
+  remove: (netns, options) => removePlan(netns.fd, inPodPlan(options)),
+  silentPorts(netns) {
+    const listening = new Set(listeningSockets(netns.fd).map((a) => a.port));
+    return PROXY_PORTS.filter((port) => !listening.has(port));
+  },
+};
