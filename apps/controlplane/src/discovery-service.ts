@@ -12,8 +12,8 @@ import {
 } from "@lateen/xds-types";
 import type { ResourceCache } from "./resource-cache.ts";
 
-/** Pushed in this order: who exists before who may. */
-const TYPES = [ADDRESS_TYPE, AUTHORIZATION_TYPE];
+/** Pushed in this order: a workload that names a policy nobody delivered yet would be open. */
+const TYPES = [AUTHORIZATION_TYPE, ADDRESS_TYPE];
 /** Streams at a time; one more is refused. */
 const MAX_STREAMS = 10_000;
 

@@ -114,6 +114,34 @@ describe("derived collections", () => {
     expect(() => r.graph.update(() => r.nodes.set("n1", "x"))).toThrow("a step is in progress");
   });
 
+  test("a union shows the first of equal keys, and the next when that goes", () => {
+    const graph = new Graph();
+    const [a, b] = [graph.source<string>("a"), graph.source<string>("b")];
+    const both = graph.union("both", [a, b]);
+    graph.update(() => {
+      a.set("x", "from a");
+      b.set("x", "from b");
+      b.set("y", "only b");
+    });
+    expect(both.entries()).toEqual([
+      ["x", "from a"],
+      ["y", "only b"],
+    ]);
+    graph.update(() => a.set("x", undefined));
+    expect(both.get("x")).toBe("from b");
+  });
+
+  test("a summary follows from the whole collection", () => {
+    const graph = new Graph();
+    const words = graph.source<string>("words");
+    const count = graph.summary("count", words, (all) => (all.length === 0 ? [] : [["n", all.length] as const]));
+    expect(count.size).toBe(0);
+    graph.update(() => words.set("a", "x"));
+    expect(count.get("n")).toBe(1);
+    graph.update(() => words.set("a", undefined));
+    expect(count.size).toBe(0);
+  });
+
   test("describes inputs, outputs and reads", () => {
     const r = rig();
     r.graph.update(() => r.pods.set("a", { node: "n1", app: "x" }));

@@ -73,6 +73,28 @@ export class Graph {
     return node.store;
   }
 
+  /** All entries of several collections. Of equal keys the collection named first counts. */
+  union<T>(name: string, parts: readonly Collection<T>[]): Collection<T> {
+    const node = new Union<T>(
+      name,
+      parts.map((part) => this.#own(part)),
+    );
+    this.#stores.add(node.store);
+    this.#nodes.push(node as unknown as Node);
+    return node.store;
+  }
+
+  /** Entries that follow from a collection as a whole; computed anew at each of its changes. */
+  summary<I, O>(
+    name: string,
+    of: Collection<I>,
+    make: (all: readonly I[]) => Iterable<readonly [key: string, value: O]>,
+  ): Collection<O> {
+    const once = this.source<true>(`${name} once`);
+    this.update(() => once.set("", true));
+    return this.deriveMany<true, O>(name, once, (_, fetch) => make(fetch.all(of)));
+  }
+
   /** Declares an index of a collection of this graph. */
   index<T>(of: Collection<T>, name: string, indexOf: IndexOf<T>): Index<T> {
     const store = this.#own(of);
@@ -254,6 +276,38 @@ class Derived<I, O> {
         return from.values();
       },
     });
+  }
+}
+
+class Union<T> {
+  readonly store: Store<T>;
+  readonly #parts: readonly Store<T>[];
+
+  constructor(name: string, parts: readonly Store<T>[]) {
+    this.store = new Store<T>(name);
+    this.#parts = parts;
+    for (const part of parts) for (const [key] of part.entries()) this.store.put(key, this.#find(key));
+  }
+
+  run(changed: ReadonlyMap<Store<unknown>, readonly Change<unknown>[]>): readonly Change<T>[] {
+    const keys = new Set(this.#parts.flatMap((part) => changed.get(part as Store<unknown>) ?? []).map((c) => c.key));
+    const changes = [...keys].map((key): Change<T> => {
+      const after = this.#find(key);
+      return { key, before: this.store.put(key, after), after };
+    });
+    return inOrder(changes.filter((c) => !equal(c.before, c.after)));
+  }
+
+  describe(): readonly Derivation[] {
+    return this.store.entries().map(([key]) => ({ input: key, outputs: [key], reads: [] }));
+  }
+
+  #find(key: string): T | undefined {
+    for (const part of this.#parts) {
+      const value = part.get(key);
+      if (value !== undefined) return value;
+    }
+    return undefined;
   }
 }
 

@@ -8,3 +8,12 @@ export {
   oldest,
   staticStrict,
 } from "./peer-authentication.ts";
+export { type MeshModel, type MeshModelOptions, type MeshSources, meshModel } from "./mesh-model.ts";
+export {
+  REDIRECTION_ANNOTATION,
+  type WorkloadContext,
+  type WorkloadOptions,
+  podUid,
+  podWorkload,
+} from "./pod-workload.ts";
+export { meshService, serviceHostname } from "./service-address.ts";
