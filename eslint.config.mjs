@@ -130,7 +130,7 @@ const TS_RULES = {
   "no-empty": "error",
   "no-var": "error",
   "prefer-const": "error",
-  eqeqeq: "error",
+  eqeqeq: ["error", "always", { null: "ignore" }],
   "no-debugger": "error",
   "no-self-compare": "error",
   "no-unreachable": "error",
@@ -186,7 +186,11 @@ export default tseslint.config(
   },
   {
     files: ["tools/**/*.ts", "e2e/**/*.ts", "**/bench/**/*.ts"],
-    rules: { "no-restricted-imports": imports([KOFFI]), "no-restricted-globals": "off", "no-restricted-properties": "off" },
+    rules: {
+      "no-restricted-imports": imports([KOFFI]),
+      "no-restricted-globals": "off",
+      "no-restricted-properties": "off",
+    },
   },
   {
     // They measure and test from the outside: by package name, whatever the layer.

@@ -6,13 +6,14 @@ import path from "node:path";
 import process from "node:process";
 import { filesBelow, projects, root } from "./projects.mjs";
 
-const all = projects().filter((p) => existsSync(path.join(root, p.dir, "tsconfig.json")));
+const hasSources = (p) => filesBelow(p.dir).some((f) => f.endsWith(".ts"));
+const all = projects().filter((p) => existsSync(path.join(root, p.dir, "tsconfig.json")) && hasSources(p));
 const dirOf = new Map(all.map((p) => [p.name, p.dir]));
 
 /** Names of ours that the sources of a project import. */
 function importedNames(p) {
   const names = new Set();
-  for (const file of filesBelow(`${p.dir}/src`).filter((f) => f.endsWith(".ts") && !f.includes("/testdata/"))) {
+  for (const file of filesBelow(p.dir === "e2e" ? "e2e" : `${p.dir}/src`).filter((f) => f.endsWith(".ts") && !f.includes("/testdata/"))) {
     const text = readFileSync(path.join(root, file), "utf8");
     for (const m of text.matchAll(/^(?:import|export)\b[^"']*?from "(@lateen\/[a-z-]+)[^"]*";$/gm)) names.add(m[1]);
   }
