@@ -2,7 +2,8 @@ import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
 import type { HboneConnection, HboneOptions, HeaderField, Trust } from "./api.ts";
 import { ErrorCode, errorCodeName } from "./constants.ts";
-import { Machine, type MachineEvents } from "./machine.ts";
+import { Machine } from "./machine.ts";
+import type { MachineEvents } from "./machine-core.ts";
 import type { StreamState } from "./stream-state.ts";
 import type { TunnelHost, TunnelStream } from "./tunnel-stream.ts";
 

@@ -1,3 +1,4 @@
+import { type Result, fail, ok } from "@lateen/errors";
 import { ErrorCode, Flag, FrameType, MAX_FRAME, MAX_WINDOW, Setting } from "./constants.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import { getU32 } from "./frame-writer.ts";
@@ -59,16 +60,19 @@ function lengthViolation(h: FrameReader, name: string): Violation | null {
 export type SettingValue = readonly [id: number, value: number];
 
 /** Values in the order given, unknown ones left out. @see RFC 9113 section 6.5.2 */
-export function decodeSettings(payload: Uint8Array, role: "client" | "server"): readonly SettingValue[] | Violation {
+export function decodeSettings(
+  payload: Uint8Array,
+  role: "client" | "server",
+): Result<readonly SettingValue[], Violation> {
   const values: SettingValue[] = [];
   for (let at = 0; at + 6 <= payload.length; at += 6) {
     const id = (payload[at]! << 8) | payload[at + 1]!;
     const value = getU32(payload, at + 2);
     const violation = settingViolation(id, value, role);
-    if (violation !== null) return violation;
+    if (violation !== null) return fail(violation);
     values.push([id, value]);
   }
-  return values;
+  return ok(values);
 }
 
 function settingViolation(id: number, value: number, role: "client" | "server"): Violation | null {

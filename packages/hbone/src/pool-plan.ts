@@ -20,6 +20,7 @@ export type PoolInput =
   /** One waiting request was withdrawn. */
   | { readonly t: "withdrawn" }
   | { readonly t: "dialed"; readonly id: number; readonly nowMs: number }
+  /** All that wait fail with it. */
   | { readonly t: "dialFailed" }
   | { readonly t: "tick"; readonly nowMs: number };
 
@@ -27,8 +28,6 @@ export type PoolEffect =
   /** Give the oldest waiting request a stream on this tunnel. */
   | { readonly t: "assign"; readonly id: number }
   | { readonly t: "dial" }
-  /** Tell all that wait that the connect they waited for failed. */
-  | { readonly t: "failWaiting" }
   /** The tunnel left the pool: it takes no more streams and closes when its last one is over. */
   | { readonly t: "retire"; readonly id: number };
 
@@ -68,7 +67,7 @@ export function planPool(state: KeyState, input: PoolInput, limits: PoolLimits):
       return serve({ ...state, dialing: false, tunnels: [...state.tunnels, tunnel] }, [], limits);
     }
     case "dialFailed":
-      return [{ ...state, dialing: false, waiting: 0 }, [{ t: "failWaiting" }]];
+      return [{ ...state, dialing: false, waiting: 0 }, []];
     case "tick": {
       const idle = state.tunnels.filter((t) => t.active === 0 && input.nowMs - t.lastUsedMs >= limits.idleMs);
       const tunnels = state.tunnels.filter((t) => !idle.includes(t));

@@ -144,8 +144,6 @@ class Pool implements HbonePool {
       case "dial":
         this.#startDial(slot);
         break;
-      case "failWaiting":
-        break; // done by the caller of `dialFailed`, which has the error
       case "retire":
         this.#tunnels.get(effect.id)?.drain();
         break;

@@ -8,7 +8,7 @@ export type Output = (head: Uint8Array, body: Uint8Array | null) => boolean;
 /** At most this much of one stream before the next one that waits for connection window has its turn. */
 const TURN_BYTES = 65_536;
 /** A writer that goes on after `false` is cut off here. */
-const MAX_QUEUED = 4 * 1024 * 1024;
+export const MAX_QUEUED = 4 * 1024 * 1024;
 /** Answers to a peer that does not read what we send. */
 const MAX_BLOCKED_CONTROL = 1000;
 
@@ -20,14 +20,17 @@ export class Sender {
   #blocked = false;
   #blockedControl = 0;
   readonly #output: Output;
+  /** A queued END_STREAM went out. */
+  readonly #onEnded: (s: StreamState) => void;
   readonly #slab = new HeadSlab();
   /** Streams with queued bytes, in turn order. */
   readonly #queued = new Set<StreamState>();
   /** Streams whose owners wait for `onRoom`. */
   readonly #waiting = new Set<StreamState>();
 
-  constructor(output: Output) {
+  constructor(output: Output, onEnded: (s: StreamState) => void) {
     this.#output = output;
+    this.#onEnded = onEnded;
   }
 
   /** Sends a frame that is not DATA. @returns false when too many wait behind a peer that does not read */
@@ -40,7 +43,6 @@ export class Sender {
   /**
    * Sends or queues payload. What is queued is copied: the views are lent.
    * @returns whether there is room for more; if not, `owner.onRoom` follows
-   * @throws RangeError when the caller ignored `false` beyond all measure
    */
   data(s: StreamState, head: Uint8Array, body: Uint8Array | null): boolean {
     const total = head.length + (body === null ? 0 : body.length);
@@ -51,7 +53,6 @@ export class Sender {
       this.#waiting.add(s);
       return false;
     }
-    if (s.queued > MAX_QUEUED) throw new RangeError("Cannot queue more: writer ignores back-pressure");
     this.#part(s, head);
     if (body !== null) this.#part(s, body);
     if (s.queued === 0 && !this.#blocked) return true;
@@ -164,12 +165,9 @@ export class Sender {
     this.#queued.delete(s);
     if (s.ending && !s.localEnded) {
       this.#sendEnd(s);
-      this.onEnded(s);
+      this.#onEnded(s);
     } else if (!this.#blocked) this.#tellRoom(s);
   }
-
-  /** Set by the machine: a queued END_STREAM went out. */
-  onEnded: (s: StreamState) => void = () => {};
 
   #tellRoom(s: StreamState): void {
     if (s.queued > 0 || !this.#waiting.delete(s)) return;

@@ -15,6 +15,10 @@ class Request implements ConnectRequest, StreamOwner {
   readonly #server: Server;
   readonly #state: StreamState;
   #answered = false;
+  /** How the stream ended while the answer was awaited. */
+  #overCode: number | null = null;
+  #overBy: "peer" | "us" = "peer";
+  #overWhy = "";
 
   constructor(server: Server, state: StreamState, authority: string, headers: readonly HeaderField[]) {
     this.authority = authority;
@@ -47,10 +51,6 @@ class Request implements ConnectRequest, StreamOwner {
   }
 
   // ---- StreamOwner, while the answer is awaited
-
-  #overCode: number | null = null;
-  #overBy: "peer" | "us" = "peer";
-  #overWhy = "";
 
   onData(): boolean {
     return true; // the machine lets no DATA pass before the answer
