@@ -13,7 +13,9 @@ const dirOf = new Map(all.map((p) => [p.name, p.dir]));
 /** Names of ours that the sources of a project import. */
 function importedNames(p) {
   const names = new Set();
-  for (const file of filesBelow(p.dir === "e2e" ? "e2e" : `${p.dir}/src`).filter((f) => f.endsWith(".ts") && !f.includes("/testdata/"))) {
+  for (const file of filesBelow(p.dir === "e2e" ? "e2e" : `${p.dir}/src`).filter(
+    (f) => f.endsWith(".ts") && !f.includes("/testdata/"),
+  )) {
     const text = readFileSync(path.join(root, file), "utf8");
     for (const m of text.matchAll(/^(?:import|export)\b[^"']*?from "(@lateen\/[a-z-]+)[^"]*";$/gm)) names.add(m[1]);
   }
