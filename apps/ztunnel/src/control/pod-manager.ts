@@ -1,6 +1,8 @@
 import { type Backoff, sleep } from "@lateen/lifecycle";
+import type { SeqpacketSocket } from "@lateen/linux";
 import type { Logger } from "@lateen/telemetry";
 import {
+  MAX_MESSAGE_BYTES,
   type ProxiedPod,
   type ProxyEffect,
   type ProxyInput,
@@ -14,21 +16,10 @@ import {
   VERSION_1,
 } from "@lateen/zds";
 
-/** A connection to the agent: datagrams with descriptors. */
-export interface AgentChannel {
-  send(bytes: Uint8Array): void;
-  close(): void;
-}
-export interface AgentChannelEvents {
-  readonly onMessage: (bytes: Uint8Array, fds: readonly number[]) => void;
-  readonly onBroken: (why: string, fds: readonly number[]) => void;
-  readonly onClosed: () => void;
-}
-
 /** What the pod manager needs of the world. */
 export interface PodWorld {
   /** Connects to the agent's socket. @throws when nobody listens there */
-  readonly connect: (events: AgentChannelEvents) => Promise<AgentChannel>;
+  readonly connect: () => Promise<SeqpacketSocket>;
   readonly netnsId: (fd: number) => string;
   readonly closeFd: (fd: number) => void;
   /** Starts the pod on every data thread. @returns null or why not */
@@ -46,7 +37,9 @@ export class PodManager {
   readonly #world: PodWorld;
   readonly #changed: () => void;
   #state: ProxyState = proxyStart;
-  #channel: AgentChannel | null = null;
+  #agent: SeqpacketSocket | null = null;
+  /** Ends the present connection. */
+  #dropped = new AbortController();
 
   /** @param changed called after every change of `state` */
   constructor(world: PodWorld, changed: () => void) {
@@ -78,35 +71,47 @@ export class PodManager {
 
   /** One connection from hello to its end. @returns whether it was ever open */
   async #serve(signal: AbortSignal): Promise<boolean> {
-    const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
-    const netns = (fds: readonly number[]): readonly { fd: number; id: string }[] =>
-      fds.map((fd) => ({ fd, id: this.#world.netnsId(fd) }));
-    const channel = await this.#world
-      .connect({
-        onMessage: (bytes, fds) => {
-          const request = decodeWorkloadRequest(bytes);
-          if (request.ok) this.#input({ t: "message", request: request.value, fds: netns(fds) });
-          else this.#input({ t: "undecodable", why: request.error.message, fds: netns(fds) });
-        },
-        onBroken: (why, fds) => this.#input({ t: "undecodable", why, fds: netns(fds) }),
-        onClosed,
-      })
-      .catch((error: unknown) => {
-        this.#world.log.debug("cannot connect to the CNI agent", { error: String(error) });
-        return null;
-      });
-    if (channel === null) return false;
-    const abort = (): void => channel.close();
-    signal.addEventListener("abort", abort, { once: true });
-    this.#channel = channel;
-    this.#world.log.info("connected to the CNI agent");
+    const { log } = this.#world;
+    const agent = await this.#world.connect().catch((error: unknown) => {
+      log.debug("cannot connect to the CNI agent", { error: String(error) });
+      return null;
+    });
+    if (agent === null) return false;
+    using connection = agent;
+    this.#dropped = new AbortController();
+    this.#agent = connection;
+    log.info("connected to the CNI agent");
     this.#input({ t: "connected" });
-    await closed;
-    signal.removeEventListener("abort", abort);
-    this.#channel = null;
+    await this.#listen(connection, AbortSignal.any([signal, this.#dropped.signal])).catch((error: unknown) => {
+      if (!signal.aborted) log.warn("connection to the CNI agent broke", { error: String(error) });
+    });
+    this.#agent = null;
     this.#input({ t: "disconnected" });
-    if (!signal.aborted) this.#world.log.warn("connection to the CNI agent ended");
     return true;
+  }
+
+  async #listen(agent: SeqpacketSocket, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const incoming = await agent.receive(MAX_MESSAGE_BYTES, signal);
+      if (incoming.t === "end") return;
+      if (incoming.t === "truncated") {
+        this.#input({ t: "undecodable", why: incoming.why, fds: [] });
+        continue;
+      }
+      const fds = incoming.fds.map((fd) => ({ fd, id: this.#world.netnsId(fd) }));
+      const request = decodeWorkloadRequest(incoming.bytes);
+      if (request.ok) this.#input({ t: "message", request: request.value, fds });
+      else this.#input({ t: "undecodable", why: request.error.message, fds });
+    }
+  }
+
+  #send(bytes: Uint8Array): void {
+    const agent = this.#agent;
+    if (agent === null) return;
+    agent.send(bytes, [], this.#dropped.signal).catch((error: unknown) => {
+      this.#world.log.warn("cannot answer the CNI agent", { error: String(error) });
+      this.#dropped.abort();
+    });
   }
 
   #input(input: ProxyInput): void {
@@ -119,9 +124,9 @@ export class PodManager {
   #perform(effect: ProxyEffect): void {
     switch (effect.t) {
       case "hello":
-        return this.#channel?.send(encodeHello({ version: VERSION_1 }));
+        return this.#send(encodeHello({ version: VERSION_1 }));
       case "ack":
-        return this.#channel?.send(encodeWorkloadResponse({ t: "ack", error: effect.error }));
+        return this.#send(encodeWorkloadResponse({ t: "ack", error: effect.error }));
       case "start":
         void this.#start(effect.pod);
         return;
@@ -134,7 +139,7 @@ export class PodManager {
         return;
       case "drop":
         this.#world.log.warn("dropping the connection to the CNI agent", { error: effect.why });
-        return this.#channel?.close();
+        return this.#dropped.abort();
       case "fatal":
         return this.#world.fatal(effect.why);
     }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { portableDataPath } from "@lateen/datapath";
-import { linuxSockets } from "@lateen/linux";
+import { socketFactory } from "@lateen/linux";
 import type { ThreadStart, ToThread } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
 
@@ -9,7 +9,7 @@ import { DataThread } from "./data-thread.ts";
 const port = parentPort!;
 const thread = new DataThread(
   {
-    path: portableDataPath({ sockets: linuxSockets() }),
+    path: portableDataPath({ sockets: socketFactory }),
     random: Math.random,
     randomHex: (bytes) => randomBytes(bytes).toString("hex"),
     nowMicros: () => Date.now() * 1_000,

@@ -1,0 +1,78 @@
+import { type CaClient, type IdentityManager, createCaClient, startIdentityManager } from "@lateen/ca";
+import { formatIdentity } from "@lateen/identity";
+import { systemClock } from "@lateen/lifecycle";
+import type { Logger } from "@lateen/telemetry";
+import type { IdentityChange } from "@lateen/workload-model";
+import type { Config } from "../config.ts";
+import type { DataThreads } from "./data-threads.ts";
+
+/** The certificates of this node: its pods' (asked for by impersonation) and the proxy's own (for the control plane). */
+export class Identities implements Disposable {
+  readonly pods: IdentityManager;
+  readonly #own: IdentityManager;
+  readonly #ownIdentity: string;
+  readonly #clients: readonly CaClient[];
+
+  constructor(config: Config, threads: Pick<DataThreads, "send">, log: Logger) {
+    const { env } = config;
+    const client = (mode: "shared" | "dedicated"): CaClient =>
+      createCaClient({
+        address: env.CA_ADDRESS ?? env.XDS_ADDRESS,
+        rootFile: env.CA_ROOT_CA ?? env.XDS_ROOT_CA,
+        tokenFile: env.AUTH_TOKEN,
+        clusterId: env.CLUSTER_ID,
+        alternativeHostname: env.ALT_CA_HOSTNAME ?? null,
+        mode,
+        ttlSec: env.SECRET_TTL / 1_000,
+      });
+    const [shared, dedicated] = [client("shared"), client("dedicated")];
+    this.#clients = [shared, dedicated];
+    const common = { clock: systemClock, random: Math.random };
+    this.pods = startIdentityManager({
+      ...common,
+      fetch: (identity, signal) => shared.fetch(identity, signal),
+      onChange: (identity, state) => {
+        if (state?.t === "unavailable") log.warn("certificate fetch failed", { identity, error: state.why });
+        if (state?.t === "available")
+          log.info("certificate issued", { identity, until: new Date(state.notAfterMs).toISOString() });
+        if (state?.t !== "initializing") threads.send({ t: "identity", identity, state });
+      },
+    });
+    this.#ownIdentity = formatIdentity({
+      trustDomain: env.TRUST_DOMAIN,
+      namespace: env.POD_NAMESPACE,
+      serviceAccount: env.SERVICE_ACCOUNT,
+    });
+    this.#own = startIdentityManager({
+      ...common,
+      fetch: (identity, signal) => dedicated.fetch(identity, signal),
+      onChange: (identity, state) => {
+        if (state?.t === "unavailable") log.warn("own certificate fetch failed", { identity, error: state.why });
+      },
+    });
+  }
+
+  /** Fetches what local workloads began to need, so that no connection waits for it, and forgets what none needs. */
+  follow(change: IdentityChange): void {
+    for (const identity of change.added) this.pods.want(identity, "warmup");
+    for (const identity of change.removed) this.pods.forget(identity);
+  }
+
+  /** Waits for the proxy's own certificate. @returns null when the CA does not give one now */
+  async ownCertificate(signal: AbortSignal): Promise<{ readonly keyPem: string; readonly chainPem: string } | null> {
+    const own = await this.#own.wait(this.#ownIdentity, signal);
+    return own.ok ? own.value : null;
+  }
+
+  /** The proxy's own certificate as it is now. */
+  currentCertificate(): { readonly keyPem: string; readonly chainPem: string } | null {
+    const state = this.#own.get(this.#ownIdentity);
+    return state?.t === "available" ? state : null;
+  }
+
+  [Symbol.dispose](): void {
+    this.pods[Symbol.dispose]();
+    this.#own[Symbol.dispose]();
+    for (const client of this.#clients) client[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import process from "node:process";
+import { cgroupCpuFiles, grantedCpus } from "@lateen/config";
+import { createLogging, parseLevels } from "@lateen/telemetry";
+import { parseConfig, workerThreads } from "./config.ts";
+import { startZtunnel } from "./wire.ts";
+
+const VERSION = "0.0.0";
+
+function cpus(): number {
+  const own = existsSync("/proc/self/cgroup") ? readFileSync("/proc/self/cgroup", "utf8") : "";
+  const files = cgroupCpuFiles(own).filter((file) => existsSync(file));
+  return grantedCpus(new Map(files.map((file) => [file, readFileSync(file, "utf8")])), availableParallelism());
+}
+
+async function main(): Promise<number> {
+  const config = parseConfig(process.env);
+  const levels = parseLevels(config.ok ? config.value.env.RUST_LOG : "info");
+  if (!config.ok || !levels.ok) {
+    process.stderr.write(`${config.ok ? (levels.ok ? "" : levels.error.message) : config.error.message}\n`);
+    return 2;
+  }
+  const writeLine = (line: string): void => void process.stdout.write(`${line}\n`);
+  const { env } = config.value;
+  const logging = createLogging({
+    write: writeLine,
+    nowMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1_000),
+    format: env.LOG_FORMAT === "json" ? "json" : "text",
+    levels: levels.value,
+  });
+  const log = logging.logger("ztunnel");
+  const signalled = new Promise<{ readonly fault: null }>((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve({ fault: null }));
+  });
+  await using proxy = await startZtunnel(config.value, {
+    logging,
+    levels: levels.value,
+    writeLine,
+    threads: workerThreads(env, cpus()),
+    version: VERSION,
+  });
+  const { fault } = await Promise.race([signalled, proxy.ended]);
+  if (fault === null) log.info("draining", { deadline: `${config.value.drainMs}ms` });
+  else log.error("cannot go on; draining", { error: fault });
+  await proxy.drain();
+  return fault === null ? 0 : 1;
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  return 1;
+});
