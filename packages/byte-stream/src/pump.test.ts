@@ -1,128 +1,133 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ByteStream, CloseReason } from "./byte-stream.ts";
+import type { ByteStream, CloseReason, StreamHandler } from "./byte-stream.ts";
 import { ManualLoop, memoryPair } from "./memory-pair.ts";
 import { Flow, pump } from "./pump.ts";
+import { byteStreamSuite } from "./suite.ts";
 
-interface End {
-  readonly stream: ByteStream;
-  readonly got: number[];
-  ended: boolean;
-  closed: CloseReason | null;
+const noop = (): void => {};
+
+/** a - [left | right] - b, with the pump in the brackets. */
+function relayed(loop?: ManualLoop) {
+  const options = loop === undefined ? {} : { defer: loop.defer };
+  const [a, left] = memoryPair(options);
+  const [right, b] = memoryPair(options);
+  const flows = { toB: new Flow(), toA: new Flow() };
+  const ends: CloseReason[][] = [];
+  pump(left, right, flows, (x, y) => ends.push([x, y]));
+  return { a, b, flows, ends };
 }
 
-/** left ↔ (a, pump, b) ↔ right */
-function rig(highWaterBytes = 65_536): {
-  left: End;
-  right: End;
-  a: ByteStream;
-  b: ByteStream;
-  loop: ManualLoop;
-  flows: { toA: Flow; toB: Flow };
-  done: (readonly [CloseReason, CloseReason])[];
-} {
+class Recorder implements StreamHandler {
+  readonly got: number[] = [];
+  readonly events: string[] = [];
+  onData(bytes: Uint8Array): void {
+    this.got.push(...bytes);
+  }
+  onEnd(): void {
+    this.events.push("end");
+  }
+  onWritable(): void {}
+  onClose(reason: CloseReason): void {
+    this.events.push(reason.t);
+  }
+}
+
+const record = (s: ByteStream): Recorder => {
+  const r = new Recorder();
+  s.attach(r);
+  return r;
+};
+
+byteStreamSuite({ describe, test }, "two memory streams and a pump between", () => {
+  const { a, b } = relayed();
+  return {
+    a,
+    b,
+    close: () => {
+      a.abort();
+      b.abort();
+    },
+  };
+});
+
+test("counts bytes and chunks each way, and reports both ends once", () => {
   const loop = new ManualLoop();
-  const options = { defer: loop.defer, highWaterBytes };
-  const [l, a] = memoryPair(options);
-  const [b, r] = memoryPair(options);
-  const flows = { toA: new Flow(), toB: new Flow() };
-  const done: (readonly [CloseReason, CloseReason])[] = [];
-  pump(a, b, flows, (x, y) => void done.push([x, y]));
-  return { left: end(l), right: end(r), a, b, loop, flows, done };
-}
+  const { a, b, flows, ends } = relayed(loop);
+  const [atA, atB] = [record(a), record(b)];
+  a.write(Uint8Array.of(1, 2, 3));
+  b.write(Uint8Array.of(4));
+  loop.run();
+  a.end();
+  loop.run();
+  expect(atB.events).toEqual(["end"]);
+  b.write(Uint8Array.of(5));
+  b.end();
+  loop.run();
+  expect([atA.got, atB.got]).toEqual([
+    [4, 5],
+    [1, 2, 3],
+  ]);
+  expect(flows).toEqual({ toB: { bytes: 3, chunks: 1 }, toA: { bytes: 2, chunks: 2 } });
+  expect(ends).toEqual([[{ t: "ended" }, { t: "ended" }]]);
+});
 
-function end(stream: ByteStream): End {
-  const e: End = { stream, got: [], ended: false, closed: null };
-  stream.attach({
-    onData: (v) => void e.got.push(...v),
-    onEnd: () => void (e.ended = true),
-    onWritable() {},
-    onClose: (reason) => void (e.closed = reason),
-  });
-  return e;
-}
+test("a reset is passed on, in either direction", () => {
+  for (const first of ["a", "b"] as const) {
+    const loop = new ManualLoop();
+    const { a, b, ends } = relayed(loop);
+    const [atA, atB] = [record(a), record(b)];
+    (first === "a" ? a : b).abort();
+    loop.run();
+    expect(first === "a" ? atB.events : atA.events).toEqual(["reset"]);
+    expect(ends).toHaveLength(1);
+  }
+});
 
-const bytes = (n: number): Uint8Array => new Uint8Array(n).fill(7);
+test("a stream that breaks after its end does not tear down what still flushes", () => {
+  const loop = new ManualLoop();
+  const { a, b, ends } = relayed(loop);
+  const atB = record(b);
+  record(a);
+  b.pause();
+  a.write(Uint8Array.of(1, 2, 3));
+  a.end();
+  loop.run();
+  a.abort();
+  loop.run();
+  expect(atB.events).toEqual([]);
+  b.resume();
+  loop.run();
+  expect(atB.got).toEqual([1, 2, 3]);
+  expect(atB.events).toEqual(["end"]);
+  b.write(Uint8Array.of(9)); // to nobody: answered as a kernel answers after close()
+  loop.run();
+  expect(atB.events).toEqual(["end", "reset"]);
+  expect(ends).toHaveLength(1);
+});
 
-describe("a relay", () => {
-  test("carries both directions, and counts them", () =>
-    fc.assert(
-      fc.property(
-        fc.array(fc.uint8Array({ maxLength: 30 })),
-        fc.array(fc.uint8Array({ maxLength: 30 })),
-        fc.nat(50),
-        (up, down, water) => {
-          const { left, right, loop, flows } = rig(water);
-          for (const w of up) left.stream.write(w);
-          for (const w of down) right.stream.write(w);
-          loop.run();
-          expect(right.got).toEqual(up.flatMap((w) => [...w]));
-          expect(left.got).toEqual(down.flatMap((w) => [...w]));
-          expect([flows.toB.bytes, flows.toA.bytes]).toEqual([right.got.length, left.got.length]);
-        },
-      ),
-    ));
+test("aborting one stream from outside ends the relay", () => {
+  const loop = new ManualLoop();
+  const [a, left] = memoryPair({ defer: loop.defer });
+  const [right, b] = memoryPair({ defer: loop.defer });
+  let done = 0;
+  pump(left, right, { toB: new Flow(), toA: new Flow() }, () => (done += 1));
+  const [atA, atB] = [record(a), record(b)];
+  left.abort();
+  loop.run();
+  expect([atA.events, atB.events, done]).toEqual([["reset"], ["reset"], 1]);
+});
 
-  test("passes an end on while the other direction lives, and is done when both are over", () => {
-    const { left, right, loop, done } = rig();
-    left.stream.end();
+test("a slow reader holds back the far writer", () => {
+  const loop = new ManualLoop();
+  const { a, b } = relayed(loop);
+  a.attach({ onData: noop, onEnd: noop, onWritable: noop, onClose: noop });
+  record(b);
+  b.pause();
+  let taken = 0;
+  while (a.write(new Uint8Array(16_384)) && taken < 100) {
+    taken += 1;
     loop.run();
-    expect([right.ended, left.ended, done]).toEqual([true, false, []]);
-    right.stream.write(bytes(3));
-    loop.run();
-    expect(left.got.length).toBe(3);
-    right.stream.end();
-    loop.run();
-    expect([left.closed, right.closed, done]).toEqual([
-      { t: "ended" },
-      { t: "ended" },
-      [[{ t: "ended" }, { t: "ended" }]],
-    ]);
-  });
-
-  test("passes a reset on as a reset, from either side", () => {
-    for (const side of ["left", "right"] as const) {
-      const r = rig();
-      r[side].stream.abort();
-      r.loop.run();
-      expect(r[side === "left" ? "right" : "left"].closed).toEqual({ t: "reset", why: "peer aborted" });
-      expect(r.done.length).toBe(1);
-    }
-  });
-
-  test("is cut short by aborting one of its streams", () => {
-    const { left, right, a, loop, done } = rig();
-    a.abort();
-    loop.run();
-    expect([left.closed?.t, right.closed?.t]).toEqual(["reset", "reset"]);
-    expect(done).toEqual([[{ t: "aborted" }, { t: "aborted" }]]);
-  });
-
-  test("a reader that stands still stops the writer; what is held stays bounded", () => {
-    const { left, right, a, b, loop } = rig(1_000);
-    right.stream.pause();
-    let wrote = 0;
-    for (let room = true; room && wrote < 1e6; wrote += 100) {
-      room = left.stream.write(bytes(100));
-      loop.run();
-    }
-    expect(wrote).toBeLessThan(10_000);
-    expect(a.buffered + b.buffered).toBeLessThanOrEqual(1_100);
-    right.stream.resume();
-    loop.run();
-    expect(right.got.length).toBe(wrote);
-  });
-
-  test("what was sent before a clean end arrives even when the other direction breaks afterwards", () => {
-    const { left, right, loop } = rig();
-    right.stream.pause();
-    left.stream.write(bytes(500));
-    left.stream.end();
-    loop.run();
-    right.stream.resume();
-    loop.run();
-    left.stream.abort();
-    loop.run();
-    expect([right.got.length, right.ended]).toEqual([500, true]);
-  });
+  }
+  expect(taken).toBeGreaterThan(0);
+  expect(taken).toBeLessThan(20);
 });
