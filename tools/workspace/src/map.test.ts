@@ -39,7 +39,8 @@ test("Deno reads every door of every package from source", () => {
       to === undefined ? [] : [[m.name + door.slice(1), `./${path.dirname(file)}/${to.slice(2)}`]],
     );
   });
-  expect(Object.fromEntries(Object.entries(imports).filter(([name]) => name.startsWith("@lateen/")))).toEqual(
+  const listed = Object.entries(imports).filter(([name]) => name.startsWith("@lateen/"));
+  expect(Object.fromEntries(listed), "deno.json is stale: run node tools/workspace/deno-map.mjs").toEqual(
     Object.fromEntries(doors),
   );
 });
