@@ -19,7 +19,7 @@ export const Tag = {
 export const constructed = (n: number): number => 0xa0 | n;
 export const primitive = (n: number): number => 0x80 | n;
 
-const MAX_OID_BYTES = 32;
+const MAX_OID_BYTES = 64;
 
 /**
  * A cursor over the elements of one DER value. Strict: definite, minimal lengths that fit the enclosing element, single-byte
