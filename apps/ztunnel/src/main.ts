@@ -30,17 +30,18 @@ async function main(): Promise<number> {
     levels: levels.value,
   });
   const log = logging.logger("ztunnel");
-  const signalled = new Promise<{ readonly fault: null }>((resolve) => {
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve({ fault: null }));
+  const signalled = new Promise<null>((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(null));
   });
-  await using proxy = await startZtunnel(config.value, {
+  await using proxy = await startZtunnel({
+    config: config.value,
     logging,
     levels: levels.value,
     writeLine,
     threads: workerThreads(env, cpus()),
     version: VERSION,
   });
-  const { fault } = await Promise.race([signalled, proxy.ended]);
+  const fault = await Promise.race([signalled, proxy.ended]);
   if (fault === null) log.info("draining", { deadline: `${config.value.drainMs}ms` });
   else log.error("cannot go on; draining", { error: fault });
   await proxy.drain();

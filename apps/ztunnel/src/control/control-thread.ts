@@ -1,0 +1,210 @@
+import { closeSync } from "node:fs";
+import { formatIdentity } from "@lateen/identity";
+import { createBackoff, createReadiness } from "@lateen/lifecycle";
+import { connectSeqpacket, netnsId } from "@lateen/linux";
+import type { Levels, Logging } from "@lateen/telemetry";
+import { type Node, createNode, structFromJson } from "@lateen/xds-types";
+import type { Config } from "../config.ts";
+import { configDump } from "./config-dump.ts";
+import { DataThreads } from "./data-threads.ts";
+import { Identities } from "./identities.ts";
+import { ModelFeed } from "./model-feed.ts";
+import { ownMetrics } from "./own-metrics.ts";
+import { PodManager } from "./pod-manager.ts";
+import type { AdminSources } from "./routes.ts";
+import { XdsClient } from "./xds-client.ts";
+
+export interface ControlOptions {
+  readonly config: Config;
+  readonly logging: Logging;
+  readonly levels: Levels;
+  /** Writes one finished line of the log. */
+  readonly writeLine: (line: string) => void;
+  readonly threads: number;
+  readonly version: string;
+  /** Something ends the proxy from inside: a request (null), or a fault. Called at most once per cause. */
+  readonly onEnd: (fault: string | null) => void;
+}
+
+/** What the CNI agent asks before it calls a pod enrolled. */
+export interface PodState {
+  readonly state: "Up" | "Pending";
+  /** `Available`, `Initializing`, `Unknown` (the control plane has not named the pod yet) or `Unavailable: why`. */
+  readonly identity: string;
+}
+
+/** Pauses between attempts to reach the CNI agent (dataplane 3.3). */
+const agentBackoff = (): ReturnType<typeof createBackoff> =>
+  createBackoff({ baseMs: 10, maxMs: 15_000, factor: 2, jitter: 0.2, random: Math.random });
+
+/** Everything that is not a byte of a connection: pods, model, certificates, metrics, and the data threads that use them. */
+export class ControlThread implements AsyncDisposable {
+  readonly metrics;
+  readonly readiness;
+  readonly #o: ControlOptions;
+  readonly #stopping = new AbortController();
+  readonly #threads: DataThreads;
+  readonly #identities: Identities;
+  readonly #model: ModelFeed;
+  readonly #pods: PodManager;
+  readonly #xds: XdsClient;
+  #podsBlock: Disposable | null;
+
+  constructor(o: ControlOptions) {
+    const log = o.logging.logger("ztunnel");
+    this.#o = o;
+    this.metrics = ownMetrics(o.version);
+    this.readiness = createReadiness((pending) => log.debug("readiness", { pending: pending.join(", ") || null }));
+    this.#podsBlock = this.readiness.block("workload proxy manager");
+    this.#threads = this.#startThreads();
+    this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"));
+    this.#model = new ModelFeed(o.config.env.NODE_NAME, this.#threads, (change) => this.#identities.follow(change));
+    this.#pods = this.#podManager();
+    this.#xds = this.#xdsClient(this.readiness.block("state manager"));
+  }
+
+  /** A certificate of our own first, so that the stream is mutual TLS from the start; without one the token speaks for us. */
+  start(): void {
+    const { config, version, logging, threads } = this.#o;
+    logging.logger("ztunnel").info("started", { threads, node: config.env.NODE_NAME, version });
+    this.#identities.ownCertificate(this.#stopping.signal).then(
+      () => this.#xds.start(),
+      () => undefined,
+    );
+  }
+
+  /** Accepts nothing new, lets connections finish until the drain period is over, then ends them. */
+  async drain(): Promise<void> {
+    this.#stopping.abort();
+    await this.#threads.drain(this.#o.config.drainMs);
+  }
+
+  /** Metrics of this thread and of each data thread. */
+  async families(): Promise<readonly ReturnType<typeof this.metrics.families>[]> {
+    return [this.metrics.families(), ...(await this.#threads.report()).map((report) => report.traffic)];
+  }
+
+  get admin(): AdminSources {
+    const { logging, onEnd } = this.#o;
+    return {
+      dump: () => this.#dump(),
+      pod: (uid) => this.#podState(uid),
+      levels: logging.levels,
+      setLevels: (levels, mode) => {
+        logging.levels.set(levels, mode);
+        this.#threads.send({ t: "levels", levels, mode });
+      },
+      quit: () => onEnd(null),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    this.#xds[Symbol.dispose]();
+    this.#identities[Symbol.dispose]();
+    await this.#threads[Symbol.asyncDispose]();
+  }
+
+  #startThreads(): DataThreads {
+    const { config, threads, levels, writeLine, onEnd } = this.#o;
+    const logFormat = config.env.LOG_FORMAT === "json" ? "json" : "text";
+    return new DataThreads(
+      threads,
+      { config: config.data, logFormat, levels },
+      {
+        wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),
+        log: writeLine,
+        died: onEnd,
+      },
+    );
+  }
+
+  #podManager(): PodManager {
+    const { config, logging, onEnd } = this.#o;
+    return new PodManager(
+      {
+        connect: async () => connectSeqpacket(config.env.INPOD_UDS),
+        netnsId,
+        closeFd: closeSync,
+        start: ({ uid, info, netns }) =>
+          this.#threads.startPod({ t: "start-pod", pod: { uid, ...info }, netns: netns.fd }),
+        stop: ({ uid }) => this.#threads.send({ t: "stop-pod", uid }),
+        fatal: (why) => onEnd(`the CNI agent does not speak our protocol: ${why}`),
+        log: logging.logger("inpod"),
+      },
+      () => this.#podsChanged(),
+    );
+  }
+
+  #podsChanged(): void {
+    this.metrics.pods(this.#pods.state);
+    if (!this.#pods.ready) this.#podsBlock ??= this.readiness.block("workload proxy manager");
+    else {
+      this.#podsBlock?.[Symbol.dispose]();
+      this.#podsBlock = null;
+    }
+  }
+
+  /** The CNI agent is contacted only once the control plane has delivered both types: no pod is served from an empty model. */
+  #xdsClient(synced: Disposable): XdsClient {
+    const { config, logging } = this.#o;
+    const { env } = config;
+    return new XdsClient(
+      xdsNode(config),
+      {
+        address: env.XDS_ADDRESS,
+        rootCaFile: env.XDS_ROOT_CA,
+        tokenFile: env.AUTH_TOKEN,
+        clusterId: env.CLUSTER_ID,
+        alternativeHostname: env.ALT_XDS_HOSTNAME ?? null,
+        clientCertificate: () => this.#identities.currentCertificate(),
+      },
+      {
+        addresses: (update) => this.#model.addresses(update),
+        authorizations: (upserted, removed) => this.#model.authorizations(upserted, removed),
+        ready: () => {
+          synced[Symbol.dispose]();
+          void this.#pods.run(this.#stopping.signal, agentBackoff());
+        },
+        terminated: (reason) => this.metrics.xdsEnded(reason),
+      },
+      logging.logger("xds"),
+    );
+  }
+
+  async #dump(): Promise<unknown> {
+    return configDump({
+      config: this.#o.config,
+      version: this.#o.version,
+      model: this.#model,
+      pods: this.#pods.state,
+      certificates: this.#identities.pods.dump(),
+      reports: await this.#threads.report(),
+    });
+  }
+
+  #podState(uid: string): PodState | null {
+    const { running, pending, starting } = this.#pods.state;
+    const info = (running.get(uid) ?? pending.get(uid) ?? starting.get(uid)?.pod)?.info;
+    if (info === undefined) return null;
+    const state = running.has(uid) ? "Up" : "Pending";
+    const own = this.#model.workloads.localWorkload(info);
+    if (own === null) return { state, identity: "Unknown" };
+    // Peers use HBONE only once the pod is called enrolled, so nobody else has asked for its certificate yet.
+    const identity = formatIdentity(own.identity);
+    this.#identities.pods.want(identity, "warmup");
+    const certificate = this.#identities.pods.get(identity);
+    if (certificate?.t === "available") return { state, identity: "Available" };
+    return { state, identity: certificate?.t === "unavailable" ? `Unavailable: ${certificate.why}` : "Initializing" };
+  }
+}
+
+/** @see dataplane 8.4 */
+function xdsNode({ env }: Config): Node {
+  const { INSTANCE_IP: ip, POD_NAME: name, POD_NAMESPACE: namespace, NODE_NAME, CLUSTER_ID } = env;
+  const metadata = { NAME: name, NAMESPACE: namespace, INSTANCE_IPS: ip, NODE_NAME, CLUSTER_ID };
+  return createNode({
+    id: `ztunnel~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`,
+    metadata: structFromJson(metadata),
+  });
+}
