@@ -1,0 +1,125 @@
+import { type Resource, formatPath, parseResource, resourceKey } from "@lateen/resources";
+import { type Problem, printable } from "./problem.ts";
+import { type YamlDocument, readYaml } from "./yaml-documents.ts";
+
+/** A valid object and where it stands. */
+export interface Manifest {
+  readonly resource: Resource;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface ParsedManifests {
+  /** In the order of the text. */
+  readonly objects: readonly Manifest[];
+  readonly problems: readonly Problem[];
+  /** Keys (`resourceKey`) of objects that are there but invalid. */
+  readonly invalid: readonly string[];
+  /** True when some of the text could not be read at all, so that nobody knows which objects it holds. */
+  readonly incomplete: boolean;
+}
+
+/** Characters of one text; UTF-8 files of 1 MiB have no more. */
+export const MAX_FILE_BYTES = 1_048_576;
+/** Problems of one file; the rest is not listed. */
+const MAX_PROBLEMS = 200;
+
+/**
+ * Reads objects from YAML or JSON of one or several documents; a List stands for its items. Every problem is reported at once,
+ * at its line; what is valid beside it is returned. Never throws for any text.
+ * @param file what problems call the text
+ */
+export function parseManifests(text: string, file: string): ParsedManifests {
+  if (text.length > MAX_FILE_BYTES) return refused(file, `is larger than ${MAX_FILE_BYTES} bytes`);
+  const out: Output = { file, objects: [], problems: [], invalid: [], incomplete: false };
+  const { documents, faults } = readYaml(text);
+  for (const document of documents) addDocument(out, document);
+  for (const { line, column, message } of faults) {
+    out.incomplete = true;
+    out.problems.push({ severity: "error", file, line, column, object: "", path: "", message });
+  }
+  if (out.problems.length > MAX_PROBLEMS) out.problems.length = MAX_PROBLEMS;
+  const { objects, problems, invalid, incomplete } = out;
+  return { objects, problems, invalid, incomplete };
+}
+
+/** A file of which nothing could be read. */
+export function refused(file: string, message: string): ParsedManifests {
+  const problem: Problem = { severity: "error", file, line: 0, column: 0, object: "", path: "", message };
+  return { objects: [], problems: [problem], invalid: [], incomplete: true };
+}
+
+interface Output {
+  readonly file: string;
+  readonly objects: Manifest[];
+  readonly problems: Problem[];
+  readonly invalid: string[];
+  incomplete: boolean;
+}
+
+function addDocument(out: Output, document: YamlDocument): void {
+  const { value, faults } = document;
+  for (const fault of faults) out.problems.push({ severity: "error", file: out.file, object: "", ...fault });
+  if (faults.length > 0) out.incomplete = true;
+  else if (value === null || value === undefined) return;
+  else if (isList(value))
+    value.items.forEach((item, i) => addObject(out, { document, value: item, base: ["items", i] }));
+  else addObject(out, { document, value, base: [] });
+}
+
+interface Found {
+  readonly document: YamlDocument;
+  readonly value: unknown;
+  /** Where in the document. */
+  readonly base: readonly (string | number)[];
+}
+
+function addObject(out: Output, { document, value, base }: Found): void {
+  const { file } = out;
+  const parsed = parseResource(value);
+  const object = describe(value);
+  const at = base.length === 0 ? document.start : document.place(base);
+  if (parsed.t === "resource") {
+    out.objects.push({ resource: parsed.resource, file, line: at.line });
+    return;
+  }
+  if (parsed.t === "unknown-kind") {
+    const message = printable(`nothing here reads ${parsed.kind} of ${parsed.apiVersion}`);
+    out.problems.push({ severity: "warning", file, ...at, object, path: "", message });
+    return;
+  }
+  const key = keyOf(value);
+  if (key === null) out.incomplete = true;
+  else out.invalid.push(key);
+  for (const { path, message } of parsed.problems) {
+    const full = [...base, ...path];
+    out.problems.push({ severity: "error", file, ...document.place(full), object, path: formatPath(full), message });
+  }
+}
+
+function isList(value: unknown): value is { readonly items: readonly unknown[] } {
+  const { kind, apiVersion, items } = record(value);
+  return typeof kind === "string" && kind.endsWith("List") && typeof apiVersion === "string" && Array.isArray(items);
+}
+
+/** What an invalid object calls itself, as far as it does. */
+function describe(value: unknown): string {
+  const { kind, metadata } = record(value);
+  const { name, namespace } = record(metadata);
+  if (typeof kind !== "string") return "";
+  if (typeof name !== "string") return printable(kind.slice(0, 253));
+  const where = typeof namespace === "string" ? `${namespace.slice(0, 253)}/` : "";
+  return printable(`${kind.slice(0, 253)} ${where}${name.slice(0, 253)}`);
+}
+
+function keyOf(value: unknown): string | null {
+  const { kind, metadata } = record(value);
+  const { name, namespace } = record(metadata);
+  if (typeof kind !== "string" || typeof name !== "string") return null;
+  const ns = typeof namespace === "string" ? namespace : undefined;
+  return resourceKey({ kind, metadata: { name, namespace: ns } } as Pick<Resource, "kind" | "metadata">);
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
