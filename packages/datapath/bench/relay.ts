@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, type Socket, connect, createServer } from "node:net";
-import { TLSSocket, connect as tlsConnect, createServer as createTlsServer } from "node:tls";
+import { type TLSSocket, connect as tlsConnect, createServer as createTlsServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { type ByteStream, Flow, pump } from "@lateen/byte-stream";
 import { portableDataPath } from "@lateen/datapath";

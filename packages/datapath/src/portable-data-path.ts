@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { Server, Socket, createServer } from "node:net";
+import { type Server, Socket, createServer } from "node:net";
 import { formatSocketAddress } from "@lateen/addresses";
 import type { ByteStream } from "@lateen/byte-stream";
 import { BlockPool } from "./output.ts";

@@ -1,8 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
-import { Socket } from "node:net";
+import { type Socket } from "node:net";
 import { TLSSocket, connect as tlsConnect } from "node:tls";
-import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream } from "@lateen/byte-stream";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { errorCode, errorText } from "./close-reason.ts";

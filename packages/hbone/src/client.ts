@@ -4,7 +4,7 @@ import type { Cancel, ConnectTarget, HboneClient, HboneOptions, HboneStream, Hea
 import { Connection } from "./connection.ts";
 import { ErrorCode } from "./constants.ts";
 import { headerProblem, statusText } from "./message-rules.ts";
-import type { StreamOwner, StreamState } from "./stream-state.ts";
+import type { Fate, StreamOwner, StreamState } from "./stream-state.ts";
 import { TunnelStream } from "./tunnel-stream.ts";
 
 type Done = (result: Result<HboneStream>) => void;
@@ -37,12 +37,12 @@ class Opening implements StreamOwner {
 
   onRoom(): void {}
 
-  onOver(code: number | null, by: "peer" | "us", why: string): void {
-    this.finish(fail(new MeshError(Code.Unavailable, `CONNECT failed: ${why}`, unprocessed(code, by))));
+  onOver(fate: Fate): void {
+    this.finish(fail(new MeshError(Code.Unavailable, `CONNECT failed: ${fate.why}`, unprocessed(fate))));
   }
 }
 
-const unprocessed = (code: number | null, by: "peer" | "us"): Record<string, number> =>
+const unprocessed = ({ code, by }: Fate): Record<string, number> =>
   by === "peer" && code === ErrorCode.RefusedStream ? { unprocessed: 1 } : {};
 
 const STATUS_CODES: Readonly<Record<number, Code>> = {

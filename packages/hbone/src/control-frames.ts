@@ -33,7 +33,7 @@ export class ControlFrames {
     }
     if (!core.spend(Budget.Reset)) return;
     const s = core.streams.get(id);
-    if (s !== undefined) core.over(s, "peer-ended", code, "peer", `stream reset: ${errorCodeName(code)}`);
+    if (s !== undefined) core.over(s, "peer-ended", { code, by: "peer", why: `stream reset: ${errorCodeName(code)}` });
   }
 
   settings(h: FrameReader, payload: Uint8Array): void {
@@ -92,7 +92,7 @@ export class ControlFrames {
     const last = getU32(payload, 0) & 0x7fff_ffff;
     if (core.role === "client") {
       for (const s of [...core.streams.values()]) {
-        if (s.id > last) core.over(s, "we-reset", ErrorCode.RefusedStream, "peer", "peer goes away");
+        if (s.id > last) core.over(s, "we-reset", { code: ErrorCode.RefusedStream, by: "peer", why: "peer goes away" });
       }
     }
     core.closeIfIdle();

@@ -55,7 +55,7 @@ export class DataFrames {
     else if (core.spend(Budget.Reset)) {
       const owner = s.owner;
       core.refuse(s, 400, []);
-      owner?.onOver(ErrorCode.ProtocolError, "peer", "data before CONNECT was accepted");
+      owner?.onOver({ code: ErrorCode.ProtocolError, by: "peer", why: "data before CONNECT was accepted" });
     }
     return false;
   }

@@ -4,17 +4,21 @@ const SLAB_BYTES = 2304; // 256 frame heads
 /** A head joined with at most this many bytes of payload is cheaper than two views. */
 const JOIN_BYTES = 256;
 
+interface Head {
+  readonly length: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+}
+
 /** Writes a frame head at `at`. The caller guarantees nine bytes there. */
-function putHead(b: Uint8Array, at: number, length: number, type: number, flags: number, streamId: number): void {
-  b[at] = length >>> 16;
-  b[at + 1] = length >>> 8;
-  b[at + 2] = length;
-  b[at + 3] = type;
-  b[at + 4] = flags;
-  b[at + 5] = streamId >>> 24;
-  b[at + 6] = streamId >>> 16;
-  b[at + 7] = streamId >>> 8;
-  b[at + 8] = streamId;
+function putHead(b: Uint8Array, at: number, h: Head): void {
+  b[at] = h.length >>> 16;
+  b[at + 1] = h.length >>> 8;
+  b[at + 2] = h.length;
+  b[at + 3] = h.type;
+  b[at + 4] = h.flags;
+  putU32(b, at + 5, h.streamId);
 }
 
 export function putU32(b: Uint8Array, at: number, value: number): void {
@@ -42,7 +46,7 @@ export class HeadSlab {
     }
     const at = this.#used;
     this.#used += bytes;
-    putHead(this.#slab, at, length, FrameType.Data, flags, streamId);
+    putHead(this.#slab, at, { length, type: FrameType.Data, flags, streamId });
     if (joined !== null) this.#slab.set(joined, at + FRAME_HEAD_BYTES);
     return this.#slab.subarray(at, this.#used);
   }
@@ -55,7 +59,7 @@ export class HeadSlab {
 /** One frame of its own. */
 export function frame(type: number, flags: number, streamId: number, payload: Uint8Array): Uint8Array {
   const out = new Uint8Array(FRAME_HEAD_BYTES + payload.length);
-  putHead(out, 0, payload.length, type, flags, streamId);
+  putHead(out, 0, { length: payload.length, type, flags, streamId });
   out.set(payload, FRAME_HEAD_BYTES);
   return out;
 }
@@ -73,14 +77,8 @@ export function headersFrames(
     const part = block.subarray(i * maxFrame, (i + 1) * maxFrame);
     const endHeaders = i === frames - 1 ? Flag.EndHeaders : 0;
     const endStream = i === 0 && end === "end-stream" ? Flag.EndStream : 0;
-    putHead(
-      out,
-      at,
-      part.length,
-      i === 0 ? FrameType.Headers : FrameType.Continuation,
-      endHeaders | endStream,
-      streamId,
-    );
+    const type = i === 0 ? FrameType.Headers : FrameType.Continuation;
+    putHead(out, at, { length: part.length, type, flags: endHeaders | endStream, streamId });
     out.set(part, at + FRAME_HEAD_BYTES);
     at += FRAME_HEAD_BYTES + part.length;
   }

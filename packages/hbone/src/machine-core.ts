@@ -15,7 +15,7 @@ import { goawayFrame, headersFrames, resetFrame, windowUpdateFrame } from "./fra
 import { encodeHeaders } from "./hpack-encoder.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { type Output, Sender } from "./sender.ts";
-import { EndedStreams, type StreamState } from "./stream-state.ts";
+import { ENDED, EndedStreams, type Ending, type Fate, type StreamState } from "./stream-state.ts";
 
 /** What the machine tells its driver about the connection. */
 export interface MachineEvents {
@@ -120,22 +120,22 @@ export class MachineCore {
   }
 
   finishIfDone(s: StreamState): void {
-    if (s.localEnded && s.remoteEnded) this.over(s, "peer-ended", null, "peer", "ended");
+    if (s.localEnded && s.remoteEnded) this.over(s, "peer-ended", ENDED);
   }
 
   reset(s: StreamState, code: number, why: string): void {
     if (s.over) return;
     this.control(resetFrame(s.id, code));
-    this.over(s, "we-reset", code, "us", why);
+    this.over(s, "we-reset", { code, by: "us", why });
   }
 
-  over(s: StreamState, ending: "we-reset" | "peer-ended", code: number | null, by: "peer" | "us", why: string): void {
+  over(s: StreamState, ending: Ending, fate: Fate): void {
     if (s.over) return;
     s.over = true;
     this.streams.delete(s.id);
     this.ended.add(s.id, ending);
     this.sender.drop(s);
-    s.owner?.onOver(code, by, why);
+    s.owner?.onOver(fate);
     this.closeIfIdle();
   }
 
@@ -192,7 +192,7 @@ export class MachineCore {
     for (const s of streams) {
       s.over = true;
       this.sender.drop(s);
-      s.owner?.onOver(code, "us", why === "" ? errorCodeName(code) : why);
+      s.owner?.onOver({ code, by: "us", why: why === "" ? errorCodeName(code) : why });
     }
     this.events.onClosed(code, why, how);
   }

@@ -3,7 +3,7 @@ import { Code, MeshError } from "@lateen/errors";
 import type { ConnectRequest, HboneOptions, HboneServer, HboneStream, HeaderField } from "./api.ts";
 import { Connection } from "./connection.ts";
 import { headerProblem } from "./message-rules.ts";
-import type { StreamOwner, StreamState } from "./stream-state.ts";
+import { ENDED, type Fate, type StreamOwner, type StreamState } from "./stream-state.ts";
 import { TunnelStream } from "./tunnel-stream.ts";
 
 /** A CONNECT that was not answered yet. */
@@ -16,9 +16,7 @@ class Request implements ConnectRequest, StreamOwner {
   readonly #state: StreamState;
   #answered = false;
   /** How the stream ended while the answer was awaited. */
-  #overCode: number | null = null;
-  #overBy: "peer" | "us" = "peer";
-  #overWhy = "";
+  #fate: Fate = ENDED;
 
   constructor(server: Server, state: StreamState, authority: string, headers: readonly HeaderField[]) {
     this.authority = authority;
@@ -32,7 +30,7 @@ class Request implements ConnectRequest, StreamOwner {
     this.#answer(headers);
     const stream = new TunnelStream(this.#server, this.#state, this.headers);
     this.#server.machine.accept(this.#state, headers, stream);
-    if (this.#state.over) stream.onOver(this.#overCode, this.#overBy, this.#overWhy);
+    if (this.#state.over) stream.onOver(this.#fate);
     return stream;
   }
 
@@ -62,10 +60,8 @@ class Request implements ConnectRequest, StreamOwner {
 
   onRoom(): void {}
 
-  onOver(code: number | null, by: "peer" | "us", why: string): void {
-    this.#overCode = code;
-    this.#overBy = by;
-    this.#overWhy = why;
+  onOver(fate: Fate): void {
+    this.#fate = fate;
     if (!this.#answered) this.onAbandoned?.();
   }
 }

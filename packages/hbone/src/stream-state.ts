@@ -1,6 +1,15 @@
 import { STREAM_WINDOW } from "./constants.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 
+/** How a stream ended: with both directions done (`code` null), or reset. */
+export interface Fate {
+  readonly code: number | null;
+  readonly by: "peer" | "us";
+  readonly why: string;
+}
+
+export const ENDED: Fate = { code: null, by: "peer", why: "ended" };
+
 /** What the machine tells the owner of one stream. `onOver` comes last, exactly once. */
 export interface StreamOwner {
   /** @returns true when the bytes are consumed now; else the owner keeps a copy and calls `Machine.consumed` later */
@@ -9,8 +18,7 @@ export interface StreamOwner {
   onEnd(): void;
   /** Room to send again. */
   onRoom(): void;
-  /** The stream is gone: both ends are done (`code` null), or it was reset. */
-  onOver(code: number | null, by: "peer" | "us", why: string): void;
+  onOver(fate: Fate): void;
 }
 
 /** One stream of a connection. Only the machine and the sender write to it. */

@@ -4,7 +4,7 @@ import type { HboneStream, HeaderField } from "./api.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { ErrorCode } from "./constants.ts";
 import type { Machine } from "./machine.ts";
-import type { StreamOwner, StreamState } from "./stream-state.ts";
+import type { Fate, StreamOwner, StreamState } from "./stream-state.ts";
 
 /** What a stream needs of its connection. */
 export interface TunnelHost {
@@ -16,7 +16,7 @@ export interface TunnelHost {
 }
 
 /** @see dataplane contract 5.8 */
-function closeReason(code: number | null, by: "peer" | "us", why: string): CloseReason {
+function closeReason({ code, by, why }: Fate): CloseReason {
   if (code === null) return { t: "ended" };
   if (by === "us") return { t: "failed", why };
   if (code === ErrorCode.StreamClosed) return { t: "reset", why: "broken pipe" };
@@ -112,9 +112,10 @@ export class TunnelStream implements HboneStream, StreamOwner {
     this.#handler?.onWritable();
   }
 
-  onOver(code: number | null, by: "peer" | "us", why: string): void {
+  onOver(fate: Fate): void {
+    const { code, by } = fate;
     this.#ending = true;
-    this.#over ??= closeReason(code, by, why);
+    this.#over ??= closeReason(fate);
     if (by === "peer" && (code === ErrorCode.NoError || code === ErrorCode.Cancel))
       this.#endWaits ||= !this.#state.remoteEnded;
     else if (code !== null) this.#dropInbox();
