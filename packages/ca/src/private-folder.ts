@@ -10,11 +10,31 @@ import { Code, MeshError } from "@lateen/errors";
  * @throws MeshError BAD_INPUT when it exists but others could enter it or own it; UNAVAILABLE when the disk refuses
  */
 export async function openPrivateFolder(path: string): Promise<PrivateFolder> {
-  await attempt(`Cannot create key folder ${path}`, () => mkdir(path, { recursive: true, mode: 0o700 }));
+  await attempt(`Cannot create key folder ${path}`, () => makeFolder(path, 0o700));
   const stats = await attempt(`Cannot read key folder ${path}`, () => lstat(path));
   if (!stats.isDirectory()) throw new MeshError(Code.BadInput, `Cannot use key folder ${path}: it is not a folder`);
   checkOwner(path, stats, "folder", "chmod 700");
   return new PrivateFolder(path);
+}
+
+/** Makes a folder and those above it. The runtime's own `recursive` never ends on file systems such as procfs. */
+async function makeFolder(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (cause) {
+    if (hasCode(cause, "EEXIST")) return;
+    const above = dirname(path);
+    if (!hasCode(cause, "ENOENT") || above === path || (await exists(above))) throw cause;
+    await makeFolder(above, 0o755);
+    await mkdir(path, { mode });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 export class PrivateFolder {
@@ -35,7 +55,7 @@ export class PrivateFolder {
       return await readFile(path, "utf8");
     } catch (cause) {
       if (MeshError.is(cause)) throw cause;
-      if (isMissing(cause)) return null;
+      if (hasCode(cause, "ENOENT")) return null;
       throw unavailable(`Cannot read ${path}`, cause);
     }
   }
@@ -112,9 +132,10 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
   EACCES: "permission denied",
   EPERM: "permission denied",
+  ENOENT: "the file system takes no folder there",
   ENOTDIR: "a part of the path is not a folder",
 };
 
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+function hasCode(cause: unknown, code: string): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === code;
 }
