@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { Client, Metadata, credentials } from "@grpc/grpc-js";
+import { Client, Metadata } from "@grpc/grpc-js";
 import { createSigner, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import {
@@ -11,6 +11,7 @@ import {
   createIstioCertificateRequest,
   structFromJson,
 } from "@lateen/xds-types";
+import { secureChannel } from "./secure-channel.ts";
 import { type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";
 
 export interface CaClientOptions {
@@ -119,15 +120,16 @@ class Channel {
     }
   }
 
-  #connect(root: string): Client {
-    const { alternativeHostname: name, address } = this.#o;
-    return new Client(new URL(address).host, credentials.createSsl(Buffer.from(root)), {
+  #connect(rootPem: string): Client {
+    const { address, alternativeHostname = null } = this.#o;
+    const { target, credentials, options } = secureChannel({ address, rootPem, alternativeHostname, own: null });
+    return new Client(target, credentials, {
       "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
       "grpc.enable_retries": 0,
       "grpc.use_local_subchannel_pool": 1,
       "grpc.initial_reconnect_backoff_ms": 200,
       "grpc.max_reconnect_backoff_ms": 5_000,
-      ...(name === undefined || name === null ? {} : { "grpc.ssl_target_name_override": name }),
+      ...options,
     });
   }
 }

@@ -29,4 +29,5 @@ export {
 } from "./local-token.ts";
 export { replaceFile } from "./private-folder.ts";
 export { CA_FILES } from "./root-store.ts";
+export { type SecureChannel, type SecureChannelOptions, secureChannel } from "./secure-channel.ts";
 export { type AnswerOptions, type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";
