@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { deployment, namespace, node, pod, service, serviceAccount } from "./core-kinds.ts";
+import type { FieldProblem } from "./field-problem.ts";
+import { LIMITS, plainCopy } from "./plain-copy.ts";
 import { authorizationPolicy, peerAuthentication } from "./security-kinds.ts";
 
 /** Every kind that is read, by kind. */
@@ -17,12 +19,6 @@ export type Kind = keyof typeof schemas;
 export type Resources = { readonly [K in Kind]: z.output<(typeof schemas)[K]> };
 export type Resource = Resources[Kind];
 
-/** One thing wrong with an object, at the path of a field; the empty path is the object itself. */
-export interface FieldProblem {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
-
 export type ParsedResource =
   | { readonly t: "resource"; readonly resource: Resource }
   /** A kind that nothing here reads: not wrong, and not heeded. */
@@ -30,18 +26,6 @@ export type ParsedResource =
   | { readonly t: "invalid"; readonly problems: readonly FieldProblem[] };
 
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set(["Namespace", "Node"]);
-/** Problems listed per object; the rest is counted. */
-const MAX_PROBLEMS = 50;
-
-/** `spec.rules[0].to[1].operation`, as Kubernetes writes paths. */
-export function formatPath(path: readonly (string | number)[]): string {
-  return path.reduce<string>((out, step) => {
-    if (typeof step === "number") return `${out}[${step}]`;
-    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(step)) return out === "" ? step : `${out}.${step}`;
-    return `${out}[${JSON.stringify(step)}]`;
-  }, "");
-}
-
 /** The namespace that an object lives in: `default` when it names none, empty for kinds without one. */
 export function namespaceOf(resource: {
   readonly kind: string;
@@ -58,8 +42,14 @@ export function resourceKey(resource: Pick<Resource, "kind" | "metadata">): stri
 
 const head = z.looseObject({ apiVersion: z.string().max(253), kind: z.string().max(253) });
 
-/** Validates one object. Every problem is reported at once; what the schema does not know of an Istio kind is one. */
-export function parseResource(value: unknown): ParsedResource {
+/**
+ * Validates one object. Every problem is reported at once; what the schema does not know of an Istio kind is one. Entries that
+ * are null count as absent, as the API server has it. Size and depth are bounded by `LIMITS`.
+ */
+export function parseResource(raw: unknown): ParsedResource {
+  const copy = plainCopy(raw);
+  if (!copy.ok) return { t: "invalid", problems: [copy.problem] };
+  const value = copy.value;
   const named = head.safeParse(value);
   if (!named.success) return { t: "invalid", problems: problemsOf(named.error) };
   const { apiVersion, kind } = named.data;
@@ -85,9 +75,9 @@ function problemsOf(error: z.ZodError): readonly FieldProblem[] {
     if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
     return issue.keys.map((key) => ({ path: [...path, key], message: "is not a known field" }));
   });
-  if (problems.length <= MAX_PROBLEMS) return problems;
+  if (problems.length <= LIMITS.problems) return problems;
   return [
-    ...problems.slice(0, MAX_PROBLEMS),
-    { path: [], message: `and ${problems.length - MAX_PROBLEMS} more problems` },
+    ...problems.slice(0, LIMITS.problems),
+    { path: [], message: `and ${problems.length - LIMITS.problems} more problems` },
   ];
 }

@@ -1,5 +1,7 @@
 import { parseCidr } from "@lateen/addresses";
+import { checkWildcardValues } from "@lateen/policy";
 import { z } from "zod";
+import { isDryRun } from "./dry-run.ts";
 import { labels, list, objectMeta, text } from "./metadata.ts";
 
 // Kinds of Istio: unknown fields are refused, as the API server does by their CRDs. A misspelt restriction must not vanish.
@@ -9,6 +11,12 @@ const selector = z.strictObject({ matchLabels: labels.optional() });
 
 const value = text.min(1, "must not be empty");
 const values = list(value).optional();
+/** Texts in which `*` may stand at one end or alone: elsewhere it would be taken literally. */
+const patterns = list(
+  value.refine((t) => checkWildcardValues("value", [t]) === null, {
+    error: (issue) => `${JSON.stringify(issue.input)} may hold one "*", at its beginning or end`,
+  }),
+).optional();
 const portText = z.string().refine((t) => /^\d{1,5}$/.test(t) && Number(t) >= 1 && Number(t) <= 65_535, {
   error: (issue) => `${JSON.stringify(issue.input)} is not a port`,
 });
@@ -24,12 +32,12 @@ const serviceAccounts = list(serviceAccount).max(16, "at most 16 service account
 
 const source = z
   .strictObject({
-    principals: values,
-    notPrincipals: values,
-    requestPrincipals: values,
-    notRequestPrincipals: values,
-    namespaces: values,
-    notNamespaces: values,
+    principals: patterns,
+    notPrincipals: patterns,
+    requestPrincipals: patterns,
+    notRequestPrincipals: patterns,
+    namespaces: patterns,
+    notNamespaces: patterns,
     serviceAccounts,
     notServiceAccounts: serviceAccounts,
     ipBlocks,
@@ -47,16 +55,20 @@ const source = z
       message: "serviceAccounts cannot be combined with principals or namespaces",
     },
   );
-const operation = z.strictObject({
-  hosts: values,
-  notHosts: values,
-  ports,
-  notPorts: ports,
-  methods: values,
-  notMethods: values,
-  paths: values,
-  notPaths: values,
-});
+const operation = z
+  .strictObject({
+    hosts: values,
+    notHosts: values,
+    ports,
+    notPorts: ports,
+    methods: values,
+    notMethods: values,
+    paths: values,
+    notPaths: values,
+  })
+  .refine((o) => Object.values(o).some((group) => group !== undefined && group.length > 0), {
+    message: "must not be empty: it would match everything",
+  });
 
 const CONDITION_KEYS = new Set([
   "request.auth.principal",
@@ -100,36 +112,64 @@ const rule = z.strictObject({
 });
 export type AuthorizationRule = z.output<typeof rule>;
 
-const targetRef = z.strictObject({
-  group: text.optional(),
-  kind: value,
-  name: value,
-  namespace: text.optional(),
-});
+/** What the JWT filter finds out comes after an external authorizer was asked. */
+function usesIdentityOfRequests(r: AuthorizationRule): boolean {
+  const sources = (r.from ?? []).map((from) => from.source);
+  return (
+    sources.some((s) => (s.requestPrincipals ?? s.notRequestPrincipals) !== undefined) ||
+    (r.when ?? []).some((c) => c.key.startsWith("request.auth."))
+  );
+}
 
-export const authorizationPolicy = z.strictObject({
-  apiVersion,
-  kind: z.literal("AuthorizationPolicy"),
-  metadata: objectMeta,
-  spec: z
-    .strictObject({
-      selector: selector.optional(),
-      targetRef: targetRef.optional(),
-      targetRefs: list(targetRef).max(16).optional(),
-      action: z.enum(["ALLOW", "DENY", "AUDIT", "CUSTOM"]).default("ALLOW"),
-      provider: z.strictObject({ name: value }).optional(),
-      rules: list(rule).max(512).optional(),
-    })
-    .refine((s) => [s.selector, s.targetRef, s.targetRefs].filter((x) => x !== undefined).length <= 1, {
-      message: "only one of selector, targetRef and targetRefs can be set",
-    })
-    .refine((s) => (s.action === "CUSTOM") === (s.provider !== undefined), {
-      message: "CUSTOM needs a provider, and nothing else takes one",
-      path: ["provider"],
-    })
-    .default({ action: "ALLOW" }),
-  status: z.unknown().optional(),
-});
+/** What a waypoint policy may be bound to (control-plane 4.3). */
+const TARGETS: ReadonlySet<string> = new Set([
+  "/Service",
+  "networking.istio.io/ServiceEntry",
+  "gateway.networking.k8s.io/Gateway",
+  "gateway.networking.k8s.io/GatewayClass",
+]);
+const targetRef = z
+  .strictObject({ group: text.optional(), kind: value, name: value, namespace: text.optional() })
+  .refine((t) => !t.namespace, { message: "cannot name another namespace", path: ["namespace"] })
+  .refine((t) => TARGETS.has(`${t.group === "core" ? "" : (t.group ?? "")}/${t.kind}`), {
+    message: "must be a Service, a ServiceEntry, a Gateway or a GatewayClass, with its group",
+  });
+
+export const authorizationPolicy = z
+  .strictObject({
+    apiVersion,
+    kind: z.literal("AuthorizationPolicy"),
+    metadata: objectMeta,
+    spec: z
+      .strictObject({
+        selector: selector.optional(),
+        targetRef: targetRef.optional(),
+        targetRefs: list(targetRef).max(16).optional(),
+        action: z.enum(["ALLOW", "DENY", "AUDIT", "CUSTOM"]).default("ALLOW"),
+        provider: z.strictObject({ name: value }).optional(),
+        rules: list(rule).max(512).optional(),
+      })
+      .refine((s) => [s.selector, s.targetRef, s.targetRefs].filter((x) => x !== undefined).length <= 1, {
+        message: "only one of selector, targetRef and targetRefs can be set",
+      })
+      .refine((s) => (s.action === "CUSTOM") === (s.provider !== undefined), {
+        message: "CUSTOM needs a provider, and nothing else takes one",
+        path: ["provider"],
+      })
+      .refine((s) => s.action !== "CUSTOM" || (s.rules ?? []).every((r) => !usesIdentityOfRequests(r)), {
+        message: "CUSTOM takes no requestPrincipals and no request.auth conditions",
+        path: ["rules"],
+      })
+      .default({ action: "ALLOW" }),
+    status: z.unknown().optional(),
+  })
+  .superRefine((policy, context) => {
+    const dryRun = isDryRun(policy.metadata.annotations);
+    const path = ["metadata", "annotations", "istio.io/dry-run"];
+    if (dryRun === null) context.addIssue({ code: "custom", path, message: "must be true or false" });
+    if (dryRun === true && (policy.spec.action === "AUDIT" || policy.spec.action === "CUSTOM"))
+      context.addIssue({ code: "custom", path, message: `cannot be used with ${policy.spec.action}` });
+  });
 export type AuthorizationPolicy = z.output<typeof authorizationPolicy>;
 
 const mode = z.enum(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"]);
@@ -145,6 +185,10 @@ export const peerAuthentication = z.strictObject({
       selector: selector.optional(),
       mtls: mtls.nullable().optional(),
       portLevelMtls: z.record(portText, mtls.nullable()).optional(),
+    })
+    .refine((s) => s.portLevelMtls === undefined || Object.keys(s.portLevelMtls).length > 0, {
+      message: "must not be empty",
+      path: ["portLevelMtls"],
     })
     .refine((s) => s.portLevelMtls === undefined || Object.keys(s.selector?.matchLabels ?? {}).length > 0, {
       message: "needs a selector with labels: ports belong to workloads",

@@ -1,5 +1,5 @@
 import type { Authorization, Clause, Match, Rule } from "@lateen/policy";
-import type { AuthorizationPolicy, AuthorizationRule } from "@lateen/resources";
+import { type AuthorizationPolicy, type AuthorizationRule, isDryRun } from "@lateen/resources";
 import { EMPTY_MATCH, isEmptyMatch, toCidrs, toPorts, toServiceAccountMatch, toStringMatch } from "./policy-values.ts";
 
 export interface PolicyConversion {
@@ -137,11 +137,11 @@ function effectText(action: "Allow" | "Deny", http: readonly string[], omitted: 
  */
 export function convertAuthorizationPolicy(policy: AuthorizationPolicy, o: PolicyConversion): PolicyEffect {
   const { spec, metadata } = policy;
-  if (spec.targetRef !== undefined || spec.targetRefs !== undefined)
+  if (spec.targetRef !== undefined || (spec.targetRefs?.length ?? 0) > 0)
     return refused("NotForZtunnel", "bound to a waypoint by targetRefs");
   if (spec.action === "AUDIT" || spec.action === "CUSTOM")
     return refused("UnsupportedValue", `ztunnel does not support the ${spec.action} action`);
-  const dryRun = metadata.annotations?.["istio.io/dry-run"] === "true";
+  const dryRun = isDryRun(metadata.annotations) !== false;
   if (dryRun && !o.dryRun) return refused("UnsupportedValue", "ztunnel does not support dry-run policies");
   const action = spec.action === "DENY" ? "Deny" : "Allow";
   const namespace = metadata.namespace ?? "";
