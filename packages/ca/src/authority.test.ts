@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import {
   createSigner,
   createSigningRequest,
@@ -12,7 +13,7 @@ import {
   exportPrivateKey,
 } from "@lateen/certificates";
 import { Code, MeshError } from "@lateen/errors";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type AuthorityOptions, openAuthority } from "./authority.ts";
 import { PrivateFolder, replaceFile } from "./private-folder.ts";
 import { loadRoot } from "./root-store.ts";
@@ -71,6 +72,13 @@ describe("the folder", () => {
       await expect(open()).rejects.toMatchObject({ code: "BAD_INPUT", message: expect.stringMatching(why) as string });
       expect(await readdir(dir)).toEqual(before);
     });
+
+  test("of another user is refused", async () => {
+    await open();
+    using user = vi.spyOn(process, "geteuid").mockReturnValue(4_242);
+    await expect(open()).rejects.toThrow(/^Cannot use key folder .*: it belongs to user \d+, not to 4242$/);
+    expect(user).toHaveBeenCalled();
+  });
 
   test("with the key of another root is refused", async () => {
     await open();
