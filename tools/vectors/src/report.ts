@@ -45,8 +45,8 @@ function bounded(x: unknown): string {
   return text.length <= MAX_VALUE_CHARS ? text : `${text.slice(0, MAX_VALUE_CHARS)}… (${text.length} characters)`;
 }
 
+/** Control characters of a case name must not reach the terminal. */
 function printable(s: string, max: number): string {
-  // eslint-disable-next-line no-control-regex -- control characters of a case name must not reach the terminal
   const clean = s.replaceAll(
     /[\u0000-\u001f\u007f-\u009f]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,

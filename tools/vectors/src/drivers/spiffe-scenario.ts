@@ -1,7 +1,6 @@
 import { webcrypto } from "node:crypto";
 import {
   type Certificate,
-  type IssueOptions,
   type Issuer,
   type KeyUsage,
   createSigner,
