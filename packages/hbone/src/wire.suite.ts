@@ -174,3 +174,26 @@ export class Bench implements MachineEvents {
     this.closed = { code, why, how };
   }
 }
+
+/** What the machine answered: the connection's end, or resets of streams. */
+export function verdict(bench: Bench): string {
+  const frames = bench.take();
+  if (bench.closed !== null) {
+    const goaway = frames.find((f) => f.type === FrameType.Goaway);
+    const told = goaway?.payload.subarray(4, 8).join();
+    if (told !== u32(bench.closed.code).join()) return `connection ${bench.closed.code}, but GOAWAY says ${told}`;
+    return `connection ${bench.closed.code}`;
+  }
+  const resets = frames
+    .filter((f) => f.type === FrameType.RstStream)
+    .map((f) => `stream ${f.streamId} ${f.payload[3]}`);
+  return resets.join(", ") || "fine";
+}
+
+export function afterSettings(role: "client" | "server"): Bench {
+  const bench = new Bench(role).settle();
+  if (role === "server") bench.machine.receive(connect(1));
+  else bench.open();
+  bench.take();
+  return bench;
+}
