@@ -70,6 +70,11 @@ describe("verifyX509Svid", () => {
   });
 });
 
+test("an authority that stands twice in a bundle counts once", () => {
+  const r = parseX509Bundle(pem(root.certificate.der).repeat(2));
+  expect(r.ok && r.value.length).toBe(1);
+});
+
 test("an empty bundle is a bundle, words are not", () => {
   expect(parseX509Bundle("")).toEqual({ ok: true, value: [] });
   expect(parseX509Bundle("words").ok).toBe(false);

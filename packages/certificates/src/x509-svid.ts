@@ -1,5 +1,6 @@
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { type SpiffeId, parseSpiffeId } from "@lateen/identity";
+import { bytesEqual } from "./bytes.ts";
 import { type Certificate, parseCertificates, uriNames } from "./certificate.ts";
 import type { VerifySignature } from "./signature.ts";
 import { verifyChain } from "./verify-chain.ts";
@@ -33,9 +34,13 @@ export function parseX509Svid(pem: string): Result<X509Svid> {
   return ok({ id: id.value, certificates: certificates.value });
 }
 
-/** The authorities of a bundle file. An empty text is an empty bundle; other text without a PEM block is BAD_INPUT. */
+/**
+ * The authorities of a bundle file, each once. An empty text is an empty bundle; other text without a PEM block is BAD_INPUT.
+ */
 export function parseX509Bundle(pem: string): Result<readonly Certificate[]> {
-  return pem === "" ? ok([]) : parseCertificates(pem);
+  const all = pem === "" ? ok([]) : parseCertificates(pem);
+  if (!all.ok) return all;
+  return ok(all.value.filter((c, i) => all.value.findIndex((other) => bytesEqual(c.der, other.der)) === i));
 }
 
 export interface SvidOptions {
