@@ -107,7 +107,7 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   }
 
   onEnd(): void {
-    this.machine.carrierLost("peer closed the connection");
+    this.machine.carrierLost("peer closed the connection", "flush");
     this.carrier.end();
   }
 
@@ -116,8 +116,8 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   }
 
   onClose(reason: CloseReason): void {
-    this.machine.carrierLost("why" in reason ? reason.why : "connection closed");
     this.#carrierClosed = true;
+    this.machine.carrierLost("why" in reason ? reason.why : "connection closed", "drop");
     this.#options.onClosed?.(this.#failure ?? reason);
   }
 
@@ -127,6 +127,7 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   abstract onResponse(s: StreamState, status: number, headers: readonly HeaderField[]): void;
 
   onClosed(code: number, why: string, how: "flush" | "drop"): void {
+    if (this.#carrierClosed) return;
     if (code !== ErrorCode.NoError || why !== "")
       this.#failure = { t: "failed", why: why === "" ? errorCodeName(code) : why };
     this.#closingSinceMs = this.#nowMs;

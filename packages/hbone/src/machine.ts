@@ -117,9 +117,9 @@ export class Machine implements FrameSink {
     if (!this.#core.closed) this.#core.sender.carrierReady();
   }
 
-  /** The carrier is gone: nothing can be sent. */
-  carrierLost(why: string): void {
-    this.#core.shut(ErrorCode.ConnectError, why, "drop");
+  /** The carrier is gone, or ended by the peer: no stream can go on. */
+  carrierLost(why: string, how: "flush" | "drop"): void {
+    this.#core.shut(ErrorCode.ConnectError, why, how);
   }
 
   /** Time passes; about once a second. */
