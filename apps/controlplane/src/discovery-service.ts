@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
+import type { Caller, Proof } from "@lateen/ca";
+import type { Result } from "@lateen/errors";
 import type { Logger } from "@lateen/telemetry";
 import { DeltaServer, type ServerEffect, type TypeState, deltaResponse } from "@lateen/xds";
 import {
@@ -19,8 +21,8 @@ const MAX_STREAMS = 10_000;
 
 type Call = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
-/** Says who calls. @throws with a gRPC status when nobody we trust does */
-export type Authenticate = (call: Call) => Promise<{ readonly name: string }>;
+/** Says who calls. */
+export type Authenticate = (proof: Proof) => Result<Caller>;
 
 interface Stream {
   readonly call: Call;
@@ -56,7 +58,7 @@ export class DiscoveryService implements Disposable {
     },
   };
   readonly handlers: UntypedServiceImplementation = {
-    deltaAggregatedResources: (call: Call) => void this.#serve(call),
+    deltaAggregatedResources: (call: Call) => this.#serve(call),
   };
 
   /** Who is connected and what each type's subscription looks like. */
@@ -77,37 +79,34 @@ export class DiscoveryService implements Disposable {
     for (const { call } of this.#streams) call.end();
   }
 
-  async #serve(call: Call): Promise<void> {
-    const early: DeltaDiscoveryRequest[] = [];
-    let stream: Stream | null = null;
-    // Requests may arrive while the token is checked; one per type is all that an honest client sends.
-    call.on("data", (request: DeltaDiscoveryRequest) => {
-      if (stream !== null) this.#perform(stream, stream.machine.step({ t: "request", request }));
-      else if (early.length < 2 * TYPES.length) early.push(request);
-      else fail(call, status.RESOURCE_EXHAUSTED, "too many requests before the first answer");
-    });
-    const over = (): void => {
-      if (stream !== null && this.#streams.delete(stream))
-        this.#log.info("client left", { node: stream.node, caller: stream.caller });
+  #serve(call: Call): void {
+    const caller = this.#authenticate(proofOf(call));
+    if (!caller.ok) {
+      this.#log.warn("refused a client", { peer: call.getPeer(), error: caller.error.message });
+      return fail(call, status.UNAUTHENTICATED, "authentication failure");
+    }
+    if (this.#streams.size >= MAX_STREAMS)
+      return fail(call, status.RESOURCE_EXHAUSTED, `more than ${MAX_STREAMS} streams`);
+    const { namespace, serviceAccount } = caller.value.identity;
+    const stream: Stream = {
+      call,
+      caller: `${namespace}/${serviceAccount} by ${caller.value.by}`,
+      node: "",
+      machine: this.#machine(),
     };
+    this.#streams.add(stream);
+    const over = (): void => {
+      if (this.#streams.delete(stream)) this.#log.info("client left", { node: stream.node, caller: stream.caller });
+    };
+    call.on("data", (request: DeltaDiscoveryRequest) =>
+      this.#perform(stream, stream.machine.step({ t: "request", request })),
+    );
     call.on("end", () => {
       over();
       call.end();
     });
     call.on("error", over);
     call.on("cancelled", over);
-    try {
-      const { name } = await this.#authenticate(call);
-      if (this.#streams.size >= MAX_STREAMS)
-        return fail(call, status.RESOURCE_EXHAUSTED, `more than ${MAX_STREAMS} streams`);
-      stream = { call, caller: name, node: "", machine: this.#machine() };
-      this.#streams.add(stream);
-      for (const request of early) this.#perform(stream, stream.machine.step({ t: "request", request }));
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#log.warn("refused a client", { peer: call.getPeer(), error: why });
-      fail(call, status.UNAUTHENTICATED, why);
-    }
   }
 
   #machine(): DeltaServer {
@@ -152,6 +151,14 @@ export class DiscoveryService implements Disposable {
     });
     stream.call.write(deltaResponse({ typeUrl, nonce, systemVersion: "", resources, removed }));
   }
+}
+
+function proofOf(call: Call): Proof {
+  return {
+    authorization: call.metadata.get("authorization").map(String),
+    // Shown by the library only when TLS verified it against our roots.
+    certificate: call.getAuthContext().sslPeerCertificate?.raw ?? null,
+  };
 }
 
 function fail(call: Call, code: number, details: string): void {

@@ -1,6 +1,6 @@
+import { serveHttp } from "@lateen/admin-http";
 import { createScope } from "@lateen/lifecycle";
 import { type ControlOptions, ControlThread } from "./control/control-thread.ts";
-import { serveHttp } from "./control/http-servers.ts";
 import { adminRoutes, metricsRoutes, readinessRoutes } from "./control/routes.ts";
 
 /** A running node proxy. */

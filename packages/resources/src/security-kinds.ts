@@ -47,6 +47,9 @@ const source = z
     trustDomains: values,
     notTrustDomains: values,
   })
+  .refine((s) => Object.values(s).some((group) => group !== undefined && group.length > 0), {
+    message: "must not be empty: it would match everyone",
+  })
   .refine(
     (s) =>
       !(s.serviceAccounts ?? s.notServiceAccounts) ||

@@ -1,3 +1,4 @@
+import { type Reply, type Routes, jsonReply } from "@lateen/admin-http";
 import type { Readiness } from "@lateen/lifecycle";
 import {
   type Family,
@@ -9,13 +10,6 @@ import {
   parseLevels,
   renderOpenMetrics,
 } from "@lateen/telemetry";
-import type { Reply, Routes } from "./http-servers.ts";
-
-const json = (value: unknown): Reply => ({
-  status: 200,
-  type: "application/json",
-  body: `${JSON.stringify(value, null, 2)}\n`,
-});
 
 export interface AdminSources {
   readonly dump: () => Promise<unknown>;
@@ -40,12 +34,12 @@ function setLogging(sources: AdminSources, url: URL): Reply {
 /** Port 15000, on the loopback only (dataplane 11.1). `/pods/UID` is ours: the CNI agent asks it before it says enrolled. */
 export function adminRoutes(sources: AdminSources): Routes {
   return {
-    "GET /config_dump": async () => json(await sources.dump()),
+    "GET /config_dump": async () => jsonReply(await sources.dump()),
     "GET /pods/": ({ url }) => {
       const uid = decodeURIComponent(url.pathname.slice("/pods/".length));
       const pod = sources.pod(uid);
       if (pod === null) return { status: 404, body: `pod ${uid} is not known to this proxy\n` };
-      return json(pod);
+      return jsonReply(pod);
     },
     "POST /logging": ({ url }) => setLogging(sources, url),
     "POST /quitquitquit": () => {

@@ -11,6 +11,15 @@ export type Route = (request: { readonly url: URL; readonly accept: string }) =>
 /** Keys are `METHOD /path`; a path that ends in `/` matches what is below it. */
 export type Routes = Readonly<Record<string, Route>>;
 
+/** A value as indented JSON. */
+export function jsonReply(value: unknown): Reply {
+  return { status: 200, type: "application/json", body: `${JSON.stringify(value, null, 2)}\n` };
+}
+
+export interface HttpServer extends AsyncDisposable {
+  readonly port: number;
+}
+
 const find = (routes: Routes, method: string, path: string): Route | undefined =>
   routes[`${method} ${path}`] ?? routes[`${method} ${path.slice(0, path.lastIndexOf("/") + 1)}`];
 
@@ -30,7 +39,7 @@ async function answer(routes: Routes, request: IncomingMessage, response: Server
  * Serves `routes` on `address` (`host:port`). A handler that throws answers 500 with its message.
  * @throws MeshError UNAVAILABLE when the address cannot be bound
  */
-export async function serveHttp(address: string, routes: Routes): Promise<AsyncDisposable & { readonly port: number }> {
+export async function serveHttp(address: string, routes: Routes): Promise<HttpServer> {
   const at = /^(.*):(\d+)$/.exec(address);
   if (!at) throw new MeshError(Code.BadInput, `Cannot listen on ${JSON.stringify(address)}: it is not host:port`);
   const host = at[1]!.replace(/^\[(.*)\]$/, "$1");

@@ -1,0 +1,30 @@
+import process from "node:process";
+import { createLogging, parseLevels } from "@lateen/telemetry";
+import { parseConfig } from "./config.ts";
+import { startControlPlane } from "./wire.ts";
+
+async function main(): Promise<number> {
+  const config = parseConfig(process.env);
+  const levels = parseLevels(config.ok ? config.value.LOG_LEVEL : "info");
+  if (!config.ok || !levels.ok) {
+    process.stderr.write(`${config.ok ? (levels.ok ? "" : levels.error.message) : config.error.message}\n`);
+    return 2;
+  }
+  const logging = createLogging({
+    write: (line) => process.stdout.write(`${line}\n`),
+    nowMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1_000),
+    format: config.value.LOG_FORMAT,
+    levels: levels.value,
+  });
+  const stopped = new Promise<string>((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+  });
+  await using _running = await startControlPlane(config.value, logging);
+  logging.logger("controlplane").info("stopping", { signal: await stopped });
+  return 0;
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  return 1;
+});

@@ -1,0 +1,29 @@
+import type { PodFacts, PodView } from "@lateen/ca";
+import type { Collection } from "@lateen/collections";
+import type { Pod } from "@lateen/resources";
+
+function facts({ metadata, spec, status }: Pod): PodFacts {
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace ?? "default",
+    uid: metadata.uid ?? "",
+    serviceAccount: spec.serviceAccountName ?? "default",
+    node: spec.nodeName ?? "",
+    phase: status?.phase ?? "Pending",
+  };
+}
+
+/** The live pods, as the authority asks for them before it issues to a node proxy (dataplane 9.3). */
+export function podView(pods: Collection<Pod>): PodView {
+  return {
+    pod: (namespace, name) => {
+      const pod = pods.get(`${namespace}/${name}`);
+      return pod === undefined ? null : facts(pod);
+    },
+    podsOnNode: (node) =>
+      pods
+        .values()
+        .filter((pod) => pod.spec.nodeName === node)
+        .map(facts),
+  };
+}

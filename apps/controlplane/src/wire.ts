@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { jsonReply, serveHttp } from "@lateen/admin-http";
+import { authenticateCaller, caService, localTokenVerifier, openAuthority, replaceFile, type Proof } from "@lateen/ca";
+import { Code, MeshError, type Result, fail } from "@lateen/errors";
+import { createReadiness, createScope, systemClock } from "@lateen/lifecycle";
+import { formatProblem, watchManifests } from "@lateen/manifests";
+import type { Logging } from "@lateen/telemetry";
+import type { Caller } from "@lateen/ca";
+import type { Config } from "./config.ts";
+import { DiscoveryService } from "./discovery-service.ts";
+import { MeshFeed } from "./mesh-feed.ts";
+import { podView } from "./pod-view.ts";
+import { ResourceCache } from "./resource-cache.ts";
+import { serverCredentials } from "./server-certificate.ts";
+
+export interface ControlPlane extends AsyncDisposable {
+  /** Where discovery and the authority listen. */
+  readonly port: number;
+  readonly debugPort: number;
+}
+
+const VERSION_LENGTH = 16;
+const versionOf = (body: Uint8Array): string =>
+  createHash("sha256").update(body).digest("hex").slice(0, VERSION_LENGTH);
+
+/** Who may follow the mesh: the node proxies, by token or by certificate. */
+function admitNodeProxy(caller: Result<Caller>, trusted: readonly string[]): Result<Caller> {
+  if (!caller.ok) return caller;
+  const { namespace, serviceAccount } = caller.value.identity;
+  if (trusted.includes(`${namespace}/${serviceAccount}`)) return caller;
+  return fail(new MeshError(Code.Denied, `${namespace}/${serviceAccount} is not an account of node proxies`));
+}
+
+/**
+ * Starts the control plane: folders in, xDS and certificates out.
+ * @throws MeshError when the state folder, the key file or an address cannot be used
+ */
+export async function startControlPlane(config: Config, logging: Logging): Promise<ControlPlane> {
+  await using scope = createScope();
+  const stop = new AbortController();
+  scope.defer(() => stop.abort());
+  const readiness = createReadiness();
+  const starting = readiness.block("discovery");
+
+  const authority = await openAuthority({
+    dir: join(config.STATE_DIR, "ca"),
+    trustDomain: config.TRUST_DOMAIN,
+    nowMs: Date.now,
+    defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
+    maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
+  });
+  for (const problem of authority.problems) logging.logger("ca").warn(problem);
+  await replaceFile(join(config.STATE_DIR, "root-cert.pem"), authority.rootsPem, 0o644);
+
+  const authenticate = authentication(config);
+  const cache = new ResourceCache(versionOf);
+  const feed = new MeshFeed(cache, modelOptions(config), logging.logger("config"));
+  scope.own(
+    await watchManifests({
+      dirs: config.CONFIG_DIRS,
+      signal: stop.signal,
+      onChange: (snapshot) => feed.take(snapshot),
+    }),
+  );
+  const discovery = scope.own(
+    new DiscoveryService(
+      cache,
+      (proof) => admitNodeProxy(authenticate(proof), config.CA_TRUSTED_NODE_ACCOUNTS),
+      logging.logger("discovery"),
+    ),
+  );
+  const ca = caService({
+    authority,
+    authenticate,
+    pods: (cluster) => (cluster === config.CLUSTER_ID ? podView(feed.pods) : null),
+    trustedNodeAccounts: config.CA_TRUSTED_NODE_ACCOUNTS,
+    log: logging.logger("ca"),
+  });
+  const tls = await serverCredentials(authority, config, {
+    signal: stop.signal,
+    clock: systemClock,
+    log: logging.logger("ca"),
+  });
+  const server = new Server({ "grpc.max_receive_message_length": 4 * 1024 * 1024 });
+  server.addService(discovery.definition, discovery.handlers);
+  server.addService(ca.definition, ca.implementation);
+  const port = await bind(server, config.DISCOVERY_ADDRESS, tls);
+  scope.defer(() => server.forceShutdown());
+  scope.own(
+    await serveHttp(config.READINESS_ADDRESS, {
+      "GET /ready": () =>
+        readiness.isReady
+          ? { status: 200, body: "ready\n" }
+          : { status: 503, body: `not ready, pending: ${readiness.pending().join(", ")}\n` },
+    }),
+  );
+  const debug = scope.own(
+    await serveHttp(config.DEBUG_ADDRESS, {
+      "GET /debug/problems": () => jsonReply(feed.problems.map((p) => ({ ...p, text: formatProblem(p) }))),
+      "GET /debug/clients": () => jsonReply(discovery.clients()),
+      "GET /debug/collections": () => jsonReply(Object.fromEntries(feed.graph.describe())),
+      "GET /debug/policies": () =>
+        jsonReply(
+          Object.fromEntries(
+            feed.model.policyEffects
+              .entries()
+              .map(([k, e]) => [
+                k,
+                {
+                  status: e.status,
+                  message: e.message,
+                  httpAttributes: e.httpAttributes,
+                  omittedRules: e.omittedRules,
+                },
+              ]),
+          ),
+        ),
+    }),
+  );
+  starting[Symbol.dispose]();
+  logging
+    .logger("controlplane")
+    .info("started", { discovery: config.DISCOVERY_ADDRESS, folders: config.CONFIG_DIRS.join(":") });
+  const owned = scope.move();
+  return { port, debugPort: debug.port, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
+const modelOptions = (config: Config): ConstructorParameters<typeof MeshFeed>[1] => ({
+  clusterId: config.CLUSTER_ID,
+  trustDomain: config.TRUST_DOMAIN,
+  domain: config.CLUSTER_DOMAIN,
+  network: "",
+  rootNamespace: config.ROOT_NAMESPACE,
+  dryRun: config.AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY,
+  httpOnlyDeny: config.LATEEN_HTTP_ONLY_DENY,
+});
+
+/** @throws MeshError BAD_INPUT when the key file cannot be read */
+function authentication(config: Config): (proof: Proof) => Result<Caller> {
+  let publicKeyPem: string;
+  try {
+    publicKeyPem = readFileSync(config.TOKEN_KEY_FILE, "utf8");
+  } catch (cause) {
+    throw new MeshError(
+      Code.BadInput,
+      `Cannot read the key of callers' tokens: ${config.TOKEN_KEY_FILE}: ${String(cause)}`,
+      {},
+      cause,
+    );
+  }
+  const verifyToken = localTokenVerifier({ publicKeyPem, audience: config.TOKEN_AUDIENCE, nowMs: Date.now });
+  return (proof) => authenticateCaller(proof, { trustDomain: config.TRUST_DOMAIN, verifyToken });
+}
+
+async function bind(server: Server, address: string, tls: ServerCredentials): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.bindAsync(address, tls, (error, port) => (error === null ? resolve(port) : reject(error)));
+  return promise.catch((cause: unknown) => {
+    throw new MeshError(
+      Code.Unavailable,
+      `Cannot listen on ${address}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {},
+      cause,
+    );
+  });
+}

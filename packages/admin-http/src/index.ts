@@ -1,0 +1,1 @@
+export { type HttpServer, type Reply, type Route, type Routes, jsonReply, serveHttp } from "./serve-http.ts";
