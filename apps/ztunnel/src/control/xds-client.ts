@@ -1,5 +1,7 @@
+import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { type ClientDuplexStream, Client, Metadata, type ServiceError, credentials } from "@grpc/grpc-js";
+import { type ClientDuplexStream, Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type SecureChannel, secureChannel } from "@lateen/ca";
 import type { Logger } from "@lateen/telemetry";
 import type { Authorization } from "@lateen/policy";
 import type { AddressUpdate, Service, Workload } from "@lateen/workload-model";
@@ -85,8 +87,8 @@ export class XdsClient implements Disposable {
 
   #open(): void {
     try {
-      const { host, credentials: channel, options } = this.#channel();
-      const client = new Client(host, channel, { ...CHANNEL_OPTIONS, ...options });
+      const channel = this.#channel();
+      const client = new Client(channel.target, channel.credentials, { ...CHANNEL_OPTIONS, ...channel.options });
       const { path, requestSerialize, responseDeserialize } = deltaDiscoveryMethod;
       const call = client.makeBidiStreamRequest(
         path,
@@ -107,21 +109,10 @@ export class XdsClient implements Disposable {
     }
   }
 
-  #channel(): {
-    readonly host: string;
-    readonly credentials: ReturnType<typeof credentials.createSsl>;
-    readonly options: object;
-  } {
+  #channel(): SecureChannel {
     const { address, rootCaFile, alternativeHostname, clientCertificate } = this.#endpoint;
-    const root = readFileSync(rootCaFile);
-    const own = clientCertificate();
-    const ssl = credentials.createSsl(
-      root,
-      own === null ? null : Buffer.from(own.keyPem),
-      own === null ? null : Buffer.from(own.chainPem),
-    );
-    const options = alternativeHostname === null ? {} : { "grpc.ssl_target_name_override": alternativeHostname };
-    return { host: new URL(address).host, credentials: ssl, options };
+    const rootPem = readFileSync(rootCaFile, "utf8");
+    return secureChannel({ address, rootPem, alternativeHostname, own: clientCertificate() });
   }
 
   #metadata(): Metadata {
