@@ -1,6 +1,6 @@
 import { ipFamily, parseIp } from "@lateen/addresses";
 import { z } from "zod";
-import { type ManifestObject, type PlanProblem, describeObject, namespaceOf } from "./manifest-object.ts";
+import { type ManifestObject, type PlanProblem, describeObject, namespaceOf, withoutNulls } from "./manifest-object.ts";
 
 /** A Service with its addresses, as hosts files and the completed object need it. */
 export interface ServicePlan {
@@ -62,7 +62,7 @@ export function planServices(
   const parsed: { object: ManifestObject; key: string; spec: ServiceSpec }[] = [];
   for (const object of objects) {
     if (object.kind !== "Service" || object.apiVersion !== "v1") continue;
-    const spec = serviceSpec.safeParse(object.spec ?? {});
+    const spec = serviceSpec.safeParse(withoutNulls(object.spec ?? {}));
     const key = `${namespaceOf(object)}/${object.metadata.name}`;
     if (spec.success) parsed.push({ object, key, spec: spec.data });
     else

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ManifestObject, type PlanProblem, describeObject, namespaceOf } from "./manifest-object.ts";
+import { type ManifestObject, type PlanProblem, describeObject, namespaceOf, withoutNulls } from "./manifest-object.ts";
 import { type PodTemplate, parsePodTemplate } from "./pod-template.ts";
 import { shortHash } from "./short-hash.ts";
 
@@ -17,6 +17,8 @@ export interface DesiredPod {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly owner: PodOwner | null;
+  /** As written: what the mesh does not heed stays in the pod's object. */
+  readonly spec: Readonly<Record<string, unknown>>;
   readonly template: PodTemplate;
   /** Changes whenever the pod would have to be made anew. */
   readonly hash: string;
@@ -98,6 +100,7 @@ function fromPod(object: ManifestObject): Made {
     labels,
     annotations,
     owner: null,
+    spec: record(object.spec),
     template: parsed.template,
     hash: shortHash([labels, annotations, parsed.template], 8),
     meshed: false,
@@ -106,7 +109,7 @@ function fromPod(object: ManifestObject): Made {
 }
 
 function fromDeployment(object: ManifestObject): Made {
-  const spec = deploymentSpec.safeParse(object.spec);
+  const spec = deploymentSpec.safeParse(withoutNulls(object.spec));
   if (!spec.success)
     return failed(
       object,
@@ -126,11 +129,16 @@ function fromDeployment(object: ManifestObject): Made {
     labels: { ...labels, "pod-template-hash": hash },
     annotations,
     owner: { deployment, replicaSet, replicas },
+    spec: record(template.spec),
     template: parsed.template,
     hash,
     meshed: false,
   }));
   return checked(object, pods);
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }
 
 function checked(object: ManifestObject, pods: readonly DesiredPod[]): Made {

@@ -30,7 +30,7 @@ async function crosses(from: number, to: { fd: number; ip: string }): Promise<st
     transparent: "off",
     backlog: 1,
   });
-  const server = net.createServer((socket) => void socket.end(socket.remoteAddress)).listen({ fd });
+  const server = net.createServer((socket) => void socket.end(socket.remoteAddress ?? "")).listen({ fd });
   try {
     const socket = inNetns(
       from,

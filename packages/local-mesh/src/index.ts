@@ -15,3 +15,24 @@ export { type DesiredPod, type DesiredPods, MAX_REPLICAS, desiredPods, isEnrolle
 export { type PlacedPod, type Placement, type PodChanges, nodeLabels, planPods } from "./placement.ts";
 export { type ServicePlan, type ServicePlans, planServices } from "./cluster-ips.ts";
 export { type NamedPod, hostsFile, resolvConf, selectedPods } from "./hosts-file.ts";
+export { type MeshFolders, meshFolders, removeRunFolder } from "./mesh-folders.ts";
+export type {
+  AttachRequest,
+  CapturedOutput,
+  DialRequest,
+  ExecRequest,
+  MeshStatus,
+  NodeStatus,
+  PodReport,
+  RunRequest,
+} from "./api-types.ts";
+export type { ProcessStatus } from "./supervised-process.ts";
+export type { ObjectName } from "./api-server.ts";
+export { logTail } from "./bounded-log.ts";
+export type { EntryPoints } from "./components.ts";
+export type { DaemonOptions } from "./daemon.ts";
+export { type KeeperRecord, isMeshKept, keepMesh } from "./keeper.ts";
+export { type AttachedCommand, type MeshClient, openMeshClient } from "./client.ts";
+export { findPod } from "./find-pod.ts";
+export { type Fabric, type PodNetwork, BRIDGE, openFabric } from "./fabric.ts";
+export { type NamespaceSettings, readNamespaceSettings, whyNoUserNamespace } from "./user-namespaces.ts";

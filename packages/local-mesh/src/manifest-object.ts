@@ -11,8 +11,8 @@ export interface ObjectMeta {
   readonly name: string;
   readonly namespace?: string | undefined;
   readonly uid?: string | undefined;
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | null | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | null | undefined;
   readonly [key: string]: unknown;
 }
 
@@ -36,4 +36,12 @@ export function namespaceOf(object: ManifestObject): string {
 export function describeObject(object: ManifestObject): string {
   const namespace = namespaceOf(object);
   return `${object.kind} ${namespace === "" ? "" : `${namespace}/`}${object.metadata.name}`;
+}
+
+/** Without the fields that are null: to Kubernetes an empty `args:` says the same as none. */
+export function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  const kept = Object.entries(value).filter(([, v]) => v !== null);
+  return Object.fromEntries(kept.map(([k, v]) => [k, withoutNulls(v)]));
 }

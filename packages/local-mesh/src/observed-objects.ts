@@ -49,9 +49,9 @@ export function observedPod(pod: DesiredPod, status: PodStatus): ManifestObject 
       ...(status.deletionTime === null ? {} : { deletionTimestamp: status.deletionTime }),
     },
     spec: {
+      ...pod.spec,
       nodeName: status.node,
       serviceAccountName: pod.template.serviceAccount,
-      containers: pod.template.containers.map((c) => ({ name: c.name, image: "process" })),
     },
     status: podStatus(status),
   };

@@ -18,6 +18,7 @@ function want(
     labels: {},
     annotations: {},
     owner: deployment === undefined ? null : { deployment, replicaSet: `${deployment}-${hash}`, replicas: 2 },
+    spec: {},
     template: {
       serviceAccount: "default",
       hostNetwork: false,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { withoutNulls } from "./manifest-object.ts";
 
 /** How a probe asks whether a container takes traffic. */
 export type Probe =
@@ -78,7 +79,7 @@ export function parsePodTemplate(
   spec: unknown,
 ):
   { readonly ok: true; readonly template: PodTemplate } | { readonly ok: false; readonly problems: TemplateProblem[] } {
-  const parsed = podSpec.safeParse(spec ?? {});
+  const parsed = podSpec.safeParse(withoutNulls(spec ?? {}));
   if (!parsed.success)
     return {
       ok: false,

@@ -1,0 +1,103 @@
+import type { ProcessStatus } from "./supervised-process.ts";
+
+/** What the daemon of a mesh says about it. */
+export interface MeshStatus {
+  readonly mesh: string;
+  /** Folder of manifests, null for none. */
+  readonly manifests: string | null;
+  /** Control plane, agents and ztunnels are up and connected. */
+  readonly ready: boolean;
+  /** `ready`, and every pod is ready or has failed. */
+  readonly settled: boolean;
+  /** What is still missing, in words. */
+  readonly waitingFor: readonly string[];
+  readonly controlPlane: ProcessStatus;
+  readonly nodes: readonly NodeStatus[];
+  readonly pods: readonly PodReport[];
+  readonly services: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly clusterIps: readonly string[];
+    readonly ports: readonly string[];
+    readonly endpoints: number;
+  }[];
+  readonly problems: readonly string[];
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly ip: string;
+  readonly cni: ProcessStatus;
+  readonly ztunnel: ProcessStatus;
+  /** ztunnels connected to the agent. */
+  readonly ztunnels: number;
+  readonly problem: string | null;
+}
+
+export interface PodReport {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly deployment: string | null;
+  readonly serviceAccount: string;
+  readonly node: string;
+  readonly ips: readonly string[];
+  readonly phase: string;
+  readonly ready: boolean;
+  /** The mesh is to capture it. */
+  readonly meshed: boolean;
+  /** The mesh has captured it, verified. */
+  readonly enrolled: boolean;
+  readonly containers: readonly ProcessStatus[];
+  readonly problem: string | null;
+}
+
+/** Asks to run a command in a pod. Descriptors 0, 1 and 2 of the command come along. */
+export interface ExecRequest {
+  readonly t: "exec";
+  readonly pod: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Asks to run a command as a pod of its own. Descriptors 0, 1 and 2 of the command come along. */
+export interface RunRequest {
+  readonly t: "run";
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly node: string | null;
+  readonly meshed: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+/** Asks for a socket, made in a pod's namespace, that connects to a port of that pod. */
+export interface DialRequest {
+  readonly t: "dial";
+  readonly pod: string;
+  readonly port: number;
+}
+
+export type AttachRequest = ExecRequest | RunRequest | DialRequest;
+
+/** What the client says while its command runs. */
+export interface SignalRequest {
+  readonly t: "signal";
+  readonly signal: string;
+}
+
+export type AttachAnswer =
+  | { readonly t: "started"; readonly pod: string }
+  | { readonly t: "exit"; readonly code: number }
+  /** The descriptor of the socket comes along. */
+  | { readonly t: "connected" }
+  | { readonly t: "error"; readonly code: string; readonly message: string };
+
+/** A command and what became of it, with its output bounded. */
+export interface CapturedOutput {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}

@@ -1,0 +1,249 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import process from "node:process";
+import { constants } from "node:os";
+import { Code, MeshError } from "@lateen/errors";
+import { type SeqpacketSocket, listenSeqpacket, socketFactory } from "@lateen/linux";
+import { z } from "zod";
+import type { AttachAnswer, AttachRequest, DialRequest, ExecRequest, RunRequest } from "./api-types.ts";
+import { type DesiredPod, podKey } from "./desired-pods.ts";
+import type { MeshPods } from "./mesh-pods.ts";
+import type { PodRuntime } from "./pod-runtime.ts";
+import { spawnInPod } from "./pod-processes.ts";
+import { shortHash } from "./short-hash.ts";
+
+const MAX_MESSAGE = 65_536;
+const STDIO = 3;
+const HANGUP_GRACE_MS = 2_000;
+
+const strings = z.record(z.string(), z.string());
+const argv = z.array(z.string()).min(1, "need a command");
+const request = z.discriminatedUnion("t", [
+  z.object({ t: z.literal("exec"), pod: z.string(), argv, env: strings }),
+  z.object({
+    t: z.literal("run"),
+    namespace: z.string().min(1),
+    serviceAccount: z.string().min(1),
+    node: z.string().nullable(),
+    meshed: z.boolean(),
+    labels: strings,
+    argv,
+    env: strings,
+    cwd: z.string(),
+  }),
+  z.object({ t: z.literal("dial"), pod: z.string(), port: z.int().min(1).max(65_535) }),
+]);
+const signalRequest = z.object({ t: z.literal("signal"), signal: z.string() });
+
+export interface AttachServerOptions {
+  readonly path: string;
+  readonly pods: MeshPods;
+  /** Finds the pod that a name stands for. @throws MeshError NO_ROUTE when there is none */
+  readonly find: (name: string) => PodRuntime;
+  readonly onChild: (child: ChildProcess) => void;
+}
+
+/**
+ * Serves commands whose terminal is the caller's: the caller's own descriptors come over the socket, so nothing is copied, and a
+ * terminal stays a terminal. A caller that goes away takes its command with it.
+ */
+export function serveAttach(o: AttachServerOptions): Disposable {
+  const listener = listenSeqpacket({ path: o.path });
+  const closed = new AbortController();
+  const accept = async (): Promise<void> => {
+    while (!closed.signal.aborted) {
+      const socket = await listener.accept(closed.signal);
+      void serveOne(socket, o, closed.signal);
+    }
+  };
+  accept().catch((e: unknown) => {
+    if (!closed.signal.aborted) throw e;
+  });
+  return {
+    [Symbol.dispose]() {
+      closed.abort(new MeshError(Code.Draining, "The mesh is going down"));
+      listener[Symbol.dispose]();
+    },
+  };
+}
+
+async function serveOne(socket: SeqpacketSocket, o: AttachServerOptions, signal: AbortSignal): Promise<void> {
+  using connection = socket;
+  try {
+    const message = await connection.receive(MAX_MESSAGE, signal);
+    if (message.t === "truncated") throw new MeshError(Code.BadInput, `Cannot take request: ${message.why}`);
+    if (message.t === "end") return;
+    try {
+      await serveRequest(connection, parseRequest(message.bytes), message.fds, o);
+    } finally {
+      for (const fd of message.fds) fs.closeSync(fd);
+    }
+  } catch (e) {
+    const code = MeshError.is(e) ? e.code : Code.Bug;
+    const text = e instanceof Error ? e.message : String(e);
+    await answer(connection, { t: "error", code, message: text }).catch(() => undefined); // the caller is gone
+  }
+}
+
+function parseRequest(bytes: Uint8Array): AttachRequest {
+  const parsed = request.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
+  if (parsed.success) return parsed.data;
+  const why = parsed.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ");
+  throw new MeshError(Code.BadInput, `Cannot take request: ${why}`);
+}
+
+async function answer(socket: SeqpacketSocket, value: AttachAnswer, fds: readonly number[] = []): Promise<void> {
+  await socket.send(new TextEncoder().encode(JSON.stringify(value)), fds, AbortSignal.timeout(5_000));
+}
+
+async function serveRequest(
+  socket: SeqpacketSocket,
+  asked: AttachRequest,
+  fds: readonly number[],
+  o: AttachServerOptions,
+): Promise<void> {
+  if (asked.t === "dial") return dial(socket, asked, o);
+  if (fds.length !== STDIO)
+    throw new MeshError(Code.BadInput, `Cannot run a command: ${fds.length} descriptors came along, need ${STDIO}`);
+  if (asked.t === "exec") {
+    const pod = o.find(asked.pod);
+    return runIn(socket, pod, asked, fds, o);
+  }
+  const desired = commandPod(asked);
+  o.pods.addCommand(desired);
+  try {
+    const pod = await startedPod(o.pods, desired);
+    await runIn(socket, pod, asked, fds, o);
+  } finally {
+    o.pods.dropCommand(desired);
+  }
+}
+
+let commands = 0;
+
+/** A pod for one command. It has no container: the command is run in it, once the mesh has captured it. */
+function commandPod(asked: RunRequest): DesiredPod {
+  const labels = { ...asked.labels, "istio.io/dataplane-mode": asked.meshed ? "ambient" : "none" };
+  const name = `run-${++commands}-${shortHash([asked.argv, commands], 4)}`;
+  return {
+    name,
+    namespace: asked.namespace,
+    labels: { app: "run", ...labels },
+    annotations: {},
+    owner: null,
+    spec: { containers: [{ name: "run", image: "process" }] },
+    template: {
+      serviceAccount: asked.serviceAccount,
+      hostNetwork: false,
+      nodeName: asked.node,
+      nodeSelector: {},
+      restartPolicy: "Never",
+      gracePeriodMs: 0,
+      containers: [],
+    },
+    hash: name,
+    meshed: asked.meshed,
+  };
+}
+
+async function startedPod(pods: MeshPods, desired: DesiredPod): Promise<PodRuntime> {
+  const key = podKey(desired);
+  const pod = pods.pod(key);
+  if (pod === null) {
+    const why = pods.pending.find((p) => p.key === key)?.why ?? "it was not started";
+    throw new MeshError(Code.BadInput, `Cannot run as a pod: ${why}`);
+  }
+  await pod.started;
+  return pod;
+}
+
+async function runIn(
+  socket: SeqpacketSocket,
+  pod: PodRuntime,
+  asked: ExecRequest | RunRequest,
+  fds: readonly number[],
+  o: AttachServerOptions,
+): Promise<void> {
+  const child = startIn(pod, asked, fds);
+  o.onChild(child);
+  const started = await Promise.race([once(child, "spawn").then(() => null), onceError(child)]);
+  if (started !== null) throw new MeshError(Code.BadInput, `Cannot run "${asked.argv[0] ?? ""}": ${started}`);
+  await answer(socket, { t: "started", pod: pod.key });
+  const ended = new AbortController();
+  const exit = exitCode(child).finally(() => ended.abort());
+  void forwardSignals(socket, child, ended.signal);
+  await answer(socket, { t: "exit", code: await exit });
+}
+
+/** Starts a command in a pod that the mesh has captured already, if it is to. */
+export function startIn(
+  pod: PodRuntime,
+  asked: Pick<ExecRequest, "argv" | "env"> & { readonly cwd?: string },
+  stdio: readonly (number | "pipe" | "ignore")[],
+): ChildProcess {
+  const [file, ...args] = asked.argv;
+  if (pod.place === null || pod.stage !== "running")
+    throw new MeshError(Code.Unavailable, `Cannot run in pod ${pod.key}: ${pod.problem ?? `it is ${pod.stage}`}`);
+  if (file === undefined) throw new MeshError(Code.BadInput, "Cannot run: need a command");
+  return spawnInPod(pod.place, {
+    argv: [file, ...args],
+    env: { ...pod.env, ...asked.env },
+    cwd: asked.cwd ?? pod.workingDir,
+    stdio: [...stdio],
+  });
+}
+
+async function onceError(child: ChildProcess): Promise<string> {
+  const [e] = (await once(child, "error")) as [Error];
+  return e.message;
+}
+
+/** As a shell counts: 128 and the signal's number for a process that a signal ended. */
+export async function exitCode(child: ChildProcess): Promise<number> {
+  if (child.exitCode !== null) return child.exitCode;
+  const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+}
+
+/** Until the command ends: its caller's signals go to its process group, and the caller's end is a hang-up. */
+async function forwardSignals(socket: SeqpacketSocket, child: ChildProcess, ended: AbortSignal): Promise<void> {
+  try {
+    for (;;) {
+      const message = await socket.receive(MAX_MESSAGE, ended);
+      if (message.t === "end") break;
+      if (message.t !== "message") continue;
+      for (const fd of message.fds) fs.closeSync(fd);
+      const parsed = signalRequest.safeParse(JSON.parse(new TextDecoder().decode(message.bytes)));
+      if (parsed.success && Object.hasOwn(constants.signals, parsed.data.signal))
+        signalGroup(child, parsed.data.signal as NodeJS.Signals);
+    }
+  } catch {
+    if (ended.aborted) return; // the command ended first
+  }
+  signalGroup(child, "SIGHUP");
+  const timer = setTimeout(() => signalGroup(child, "SIGKILL"), HANGUP_GRACE_MS);
+  ended.addEventListener("abort", () => clearTimeout(timer), { once: true });
+}
+
+export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  } catch {
+    return; // it has ended
+  }
+}
+
+/** The socket is made in the pod's own namespace, so the pod sees its own address, as with a port-forward of Kubernetes. */
+async function dial(socket: SeqpacketSocket, asked: DialRequest, o: AttachServerOptions): Promise<void> {
+  const pod = o.find(asked.pod);
+  const place = pod.place;
+  if (place === null) throw new MeshError(Code.Unavailable, `Cannot reach pod ${pod.key}: it has no network yet`);
+  const to = { ip: "127.0.0.1", port: asked.port };
+  const fd = socketFactory.client({ netns: place.netns, mark: 0, keepAlive: null, to, from: null, timeoutMs: 0 });
+  try {
+    await answer(socket, { t: "connected" }, [fd]);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,138 @@
+import { type ChildProcess } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { spawnIn } from "@lateen/linux";
+import type { MeshFolders } from "./mesh-folders.ts";
+import { SYSTEM_NAMESPACE, ztunnelName } from "./observed-objects.ts";
+import type { NodePlan, TopologyPlan } from "./topology.ts";
+
+/** Files that start the programs of a mesh. */
+export interface EntryPoints {
+  readonly controlPlane: string;
+  readonly cni: string;
+  readonly ztunnel: string;
+}
+
+/** A program of the mesh, ready to be started. */
+export interface Component {
+  readonly name: string;
+  readonly entry: string;
+  readonly netns: number;
+  readonly env: Readonly<Record<string, string>>;
+  /** Made before each start. */
+  readonly folder: string;
+}
+
+const DISCOVERY_PORT = 15_012;
+/** The name of the control plane's certificate in every mesh. */
+const DISCOVERY_NAME = "istiod.istio-system.svc";
+
+export function controlPlaneComponent(o: {
+  readonly entry: string;
+  readonly netns: number;
+  readonly folders: MeshFolders;
+  readonly manifests: string | null;
+  readonly topology: TopologyPlan;
+}): Component {
+  const { folders, topology } = o;
+  const sources = [...(o.manifests === null ? [] : [o.manifests]), folders.applied, folders.observed];
+  return {
+    name: "controlplane",
+    entry: o.entry,
+    netns: o.netns,
+    folder: folders.controlPlane,
+    env: {
+      CONFIG_DIRS: sources.join(":"),
+      STATE_DIR: folders.controlPlane,
+      DISCOVERY_ADDRESS: `[::]:${DISCOVERY_PORT}`,
+      TOKEN_KEY_FILE: tokenKeyFile(folders),
+      SERVER_NAMES: [DISCOVERY_NAME, topology.control.v4, topology.control.v6].join(","),
+      CA_TRUSTED_NODE_ACCOUNTS: `${SYSTEM_NAMESPACE}/ztunnel`,
+      ROOT_NAMESPACE: SYSTEM_NAMESPACE,
+      TRUST_DOMAIN: "cluster.local",
+      CLUSTER_ID: "Kubernetes",
+      // Sockets of a service do not outlive a mesh, so the machine's memory and processors are the only bound that matters.
+      LOG_LEVEL: "info",
+    },
+  };
+}
+
+export function cniComponent(o: {
+  readonly entry: string;
+  readonly netns: number;
+  readonly folders: MeshFolders;
+  readonly node: NodePlan;
+}): Component {
+  const folder = nodeFolder(o.folders, o.node);
+  return {
+    name: cniName(o.node),
+    entry: o.entry,
+    netns: o.netns,
+    folder,
+    env: {
+      NODE_NAME: o.node.name,
+      AGENT_SOCKET: agentSocket(o.folders, o.node),
+      ZTUNNEL_UDS_ADDRESS: path.join(folder, "ztunnel.sock"),
+      CNI_AGENT_RUN_DIR: folder,
+      AMBIENT_ENABLED: "true",
+      AMBIENT_DNS_CAPTURE: "false",
+      LOG_LEVEL: "info",
+    },
+  };
+}
+
+export function ztunnelComponent(o: {
+  readonly entry: string;
+  readonly netns: number;
+  readonly folders: MeshFolders;
+  readonly node: NodePlan;
+  readonly topology: TopologyPlan;
+}): Component {
+  const folder = nodeFolder(o.folders, o.node);
+  const discovery = `https://${o.topology.control.v4}:${DISCOVERY_PORT}`;
+  const root = rootCertificate(o.folders);
+  return {
+    name: ztunnelName(o.node),
+    entry: o.entry,
+    netns: o.netns,
+    folder,
+    env: {
+      XDS_ADDRESS: discovery,
+      CA_ADDRESS: discovery,
+      XDS_ROOT_CA: root,
+      CA_ROOT_CA: root,
+      ALT_XDS_HOSTNAME: DISCOVERY_NAME,
+      ALT_CA_HOSTNAME: DISCOVERY_NAME,
+      AUTH_TOKEN: tokenFile(o.folders, o.node),
+      INPOD_UDS: path.join(folder, "ztunnel.sock"),
+      NODE_NAME: o.node.name,
+      CLUSTER_ID: "Kubernetes",
+      TRUST_DOMAIN: "cluster.local",
+      POD_NAME: ztunnelName(o.node),
+      POD_NAMESPACE: SYSTEM_NAMESPACE,
+      SERVICE_ACCOUNT: "ztunnel",
+      INSTANCE_IP: o.node.fabric.v4,
+      RUST_LOG: "info",
+    },
+  };
+}
+
+export const cniName = (node: { readonly name: string }): string => `cni-${node.name}`;
+export const rootCertificate = (folders: MeshFolders): string => path.join(folders.controlPlane, "root-cert.pem");
+export const tokenKeyFile = (folders: MeshFolders): string => path.join(folders.tokens, "key.pub.pem");
+export const tokenFile = (folders: MeshFolders, node: NodePlan): string => path.join(folders.tokens, node.name);
+export const agentSocket = (folders: MeshFolders, node: NodePlan): string =>
+  path.join(nodeFolder(folders, node), "agent.sock");
+const nodeFolder = (folders: MeshFolders, node: NodePlan): string => path.join(folders.run, node.name);
+
+/** Starts a program of the mesh in its namespace, with its output in pipes and no other environment than its own. */
+export function startComponent(c: Component, base: Readonly<Record<string, string>>): ChildProcess {
+  fs.mkdirSync(c.folder, { recursive: true, mode: 0o700 });
+  const source = c.entry.endsWith(".ts") ? ["--conditions=lateen:source"] : [];
+  return spawnIn({ netns: c.netns }, process.execPath, [...source, c.entry], {
+    env: { ...base, ...c.env },
+    cwd: c.folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
