@@ -95,7 +95,7 @@ export interface HbonePoolOptions {
 export interface HbonePool {
   /** Tunnels that are open, pooled or retired. */
   readonly tunnels: number;
-  /** Opens a CONNECT on a pooled tunnel of this key, or on a new one. */
+  /** Opens a CONNECT on a pooled tunnel of this key, or on a new one. `done` may be called before this returns. */
   connect(key: string, target: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel;
   /** Ticks every tunnel and closes idle ones. */
   tick(nowMs: number): void;

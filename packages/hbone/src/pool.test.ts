@@ -1,0 +1,297 @@
+import { type ByteStream, ManualLoop, type StreamHandler, memoryPair } from "@lateen/byte-stream";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { ConnectRequest, HboneClient, HbonePool, HboneServer, HboneStream } from "./api.ts";
+import { hboneClient } from "./client.ts";
+import { EMPTY_KEY, type KeyState, type PoolInput, observe, planPool } from "./pool-plan.ts";
+import { hbonePool } from "./pool.ts";
+import { hboneServer } from "./server.ts";
+
+const LIMITS = { maxStreams: 3, idleMs: 1000 };
+
+describe("decisions", () => {
+  const tunnel = (id: number, active: number, lastUsedMs = 0) => ({ id, active, lastUsedMs });
+  const rows: readonly (readonly [string, KeyState, PoolInput, string])[] = [
+    ["the first request dials", EMPTY_KEY, { t: "want" }, "dial"],
+    ["the next ones wait for that dial", { ...EMPTY_KEY, dialing: true, waiting: 1 }, { t: "want" }, ""],
+    ["a tunnel with room is used", { ...EMPTY_KEY, tunnels: [tunnel(1, 1)] }, { t: "want" }, "assign 1"],
+    [
+      "the stream that fills a tunnel retires it",
+      { ...EMPTY_KEY, tunnels: [tunnel(1, 2)] },
+      { t: "want" },
+      "assign 1, retire 1",
+    ],
+    ["a full tunnel is passed over", { ...EMPTY_KEY, tunnels: [tunnel(1, 3)] }, { t: "want" }, "dial"],
+    [
+      "a new tunnel serves those who waited",
+      { tunnels: [], dialing: true, waiting: 2 },
+      { t: "dialed", id: 7, nowMs: 0 },
+      "assign 7, assign 7",
+    ],
+    [
+      "those beyond its limit cause the next dial",
+      { tunnels: [], dialing: true, waiting: 4 },
+      { t: "dialed", id: 7, nowMs: 0 },
+      "assign 7, assign 7, assign 7, retire 7, dial",
+    ],
+    ["a failed dial leaves nobody waiting", { tunnels: [], dialing: true, waiting: 4 }, { t: "dialFailed" }, ""],
+    [
+      "an idle tunnel is let go",
+      { ...EMPTY_KEY, tunnels: [tunnel(1, 0, 0), tunnel(2, 0, 500)] },
+      { t: "tick", nowMs: 1000 },
+      "retire 1",
+    ],
+    ["a busy tunnel is not idle", { ...EMPTY_KEY, tunnels: [tunnel(1, 1, 0)] }, { t: "tick", nowMs: 9000 }, ""],
+    ["nobody waits, nothing is dialled", { ...EMPTY_KEY, waiting: 1 }, { t: "withdrawn" }, ""],
+  ];
+  for (const [what, state, input, want] of rows) {
+    test(what, () => {
+      const [, effects] = planPool(state, input, LIMITS);
+      expect(effects.map((e) => ("id" in e ? `${e.t} ${e.id}` : e.t)).join(", ")).toBe(want);
+    });
+  }
+
+  test("a tunnel that takes no more is forgotten", () => {
+    const state = { ...EMPTY_KEY, tunnels: [tunnel(1, 1), tunnel(2, 1)] };
+    expect(observe(state, (id) => (id === 1 ? null : 2), 77).tunnels).toEqual([tunnel(2, 2, 77)]);
+  });
+
+  const anyInput = fc.oneof(
+    fc.constant<PoolInput>({ t: "want" }),
+    fc.nat(9).map<PoolInput>((id) => ({ t: "dialed", id, nowMs: id })),
+    fc.constant<PoolInput>({ t: "dialFailed" }),
+    fc.nat(5000).map<PoolInput>((nowMs) => ({ t: "tick", nowMs })),
+  );
+  test("never two dials at once, never a stream too many, nobody waits without a dial", () =>
+    fc.assert(
+      fc.property(fc.array(anyInput, { maxLength: 60 }), (inputs) => {
+        let state = EMPTY_KEY;
+        for (const [i, raw] of inputs.entries()) {
+          if (raw.t.startsWith("dial") && !state.dialing) continue;
+          const input = raw.t === "dialed" ? { ...raw, id: i } : raw;
+          const [next, effects] = planPool(state, input, LIMITS);
+          expect(effects.filter((e) => e.t === "dial").length).toBeLessThanOrEqual(
+            state.dialing && !input.t.startsWith("dial") ? 0 : 1,
+          );
+          expect(next.waiting === 0 || next.dialing).toBe(true);
+          expect(next.tunnels.every((t) => t.active < LIMITS.maxStreams)).toBe(true);
+          state = next;
+        }
+      }),
+    ));
+});
+
+interface Dial {
+  readonly key: string;
+  readonly done: (result: Result<HboneClient>) => void;
+  cancelled: boolean;
+}
+
+class Silent implements StreamHandler {
+  onData(): void {}
+  onEnd(): void {}
+  onWritable(): void {}
+  onClose(): void {}
+}
+
+/** A pool whose dials wait until the test answers them. */
+class Rig {
+  readonly loop = new ManualLoop();
+  readonly dials: Dial[] = [];
+  readonly servers: HboneServer[] = [];
+  readonly requests: ConnectRequest[] = [];
+  readonly carriers: ByteStream[] = [];
+  readonly results: Result<HboneStream>[] = [];
+  readonly pool: HbonePool;
+  answer: "accept" | "wait" = "accept";
+
+  constructor() {
+    this.pool = hbonePool({
+      nowMs: 0,
+      maxStreamsPerTunnel: 3,
+      idleMs: 1000,
+      dial: (key, done) => {
+        const dial: Dial = { key, done, cancelled: false };
+        this.dials.push(dial);
+        return () => (dial.cancelled = true);
+      },
+    });
+  }
+
+  want(key = "k"): () => void {
+    const cancel = this.pool.connect(key, { authority: "a:1", headers: [] }, (r) => {
+      if (r.ok) r.value.attach(new Silent());
+      this.results.push(r);
+    });
+    this.loop.run();
+    return cancel;
+  }
+
+  dialed(at = this.dials.length - 1): void {
+    const options = { trust: "authenticated", nowMs: 0, defer: this.loop.defer } as const;
+    const [near, far] = memoryPair({ defer: this.loop.defer });
+    this.carriers.push(far);
+    this.servers.push(
+      hboneServer(far, options, (request) => {
+        this.requests.push(request);
+        if (this.answer === "accept") request.accept([]).attach(new Silent());
+      }),
+    );
+    this.dials[at]!.done(ok(hboneClient(near, options)));
+    this.loop.run();
+  }
+
+  get open(): HboneStream[] {
+    return this.results.flatMap((r) => (r.ok ? [r.value] : []));
+  }
+
+  get errors(): string[] {
+    return this.results.flatMap((r) => (r.ok ? [] : [r.error.message]));
+  }
+}
+
+describe("the pool", () => {
+  test("shares a tunnel, retires it when full, and keys do not mix", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.want();
+    rig.want("other");
+    expect(rig.dials.map((d) => d.key)).toEqual(["k", "other"]);
+    rig.dialed(0);
+    expect(rig.open).toHaveLength(2);
+    rig.want();
+    expect([rig.open.length, rig.dials.length]).toEqual([3, 2]);
+    rig.want(); // the first tunnel is full and retired
+    expect(rig.dials.map((d) => d.key)).toEqual(["k", "other", "k"]);
+    rig.dialed();
+    expect([rig.open.length, rig.pool.tunnels]).toEqual([4, 2]);
+  });
+
+  test("a retired tunnel closes behind its last stream and is not used again", () => {
+    const rig = new Rig();
+    for (let i = 0; i < 3; i++) rig.want();
+    rig.dialed();
+    for (const s of rig.open.slice(0, 2)) s.abort();
+    rig.loop.run();
+    expect([rig.servers[0]?.closed, rig.pool.tunnels]).toEqual([false, 1]);
+    rig.want();
+    expect(rig.dials).toHaveLength(2);
+    rig.open[2]?.abort();
+    rig.loop.run();
+    expect([rig.servers[0]?.closed, rig.pool.tunnels]).toEqual([true, 0]);
+  });
+
+  test("a failed dial fails all that waited for it, and the next request dials anew", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.want();
+    rig.dials[0]?.done(fail(new MeshError(Code.Timeout, "connection timed out")));
+    expect(rig.errors).toEqual(["connection timed out", "connection timed out"]);
+    rig.want();
+    expect(rig.dials).toHaveLength(2);
+  });
+
+  test("a tunnel whose peer says GOAWAY is left alone; its streams live", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.dialed();
+    rig.servers[0]?.drain();
+    rig.loop.run();
+    rig.want();
+    expect([rig.dials.length, rig.servers[0]?.closed]).toEqual([2, false]);
+    rig.dialed();
+    expect(rig.open).toHaveLength(2);
+  });
+
+  test("a request that a closing peer never looked at is tried once more, elsewhere", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.dialed();
+    rig.answer = "wait";
+    rig.pool.connect("k", { authority: "a:1", headers: [] }, (r) => rig.results.push(r));
+    rig.carriers[0]?.write(Uint8Array.of(0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)); // GOAWAY, last stream 1
+    rig.loop.run();
+    expect([rig.errors, rig.dials.length]).toEqual([[], 2]);
+    rig.answer = "accept";
+    rig.dialed();
+    expect(rig.open).toHaveLength(2);
+  });
+
+  test("a broken tunnel is replaced", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.dialed();
+    rig.carriers[0]?.abort();
+    rig.loop.run();
+    rig.want();
+    rig.dialed();
+    expect([rig.open.length, rig.pool.tunnels]).toEqual([2, 1]);
+  });
+
+  test("idle tunnels go after a while, busy ones stay", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.want("other");
+    rig.dialed(0);
+    rig.dialed(1);
+    rig.open[0]?.abort();
+    rig.loop.run();
+    rig.pool.tick(900);
+    rig.loop.run();
+    expect(rig.pool.tunnels).toBe(2);
+    rig.pool.tick(1900);
+    rig.loop.run();
+    expect([rig.pool.tunnels, rig.servers.map((s) => s.closed)]).toEqual([1, [true, false]]);
+  });
+
+  test("withdrawn requests take nothing from a tunnel", () => {
+    const rig = new Rig();
+    const cancel = rig.want();
+    rig.want();
+    cancel();
+    cancel();
+    rig.dialed();
+    expect([rig.results.length, rig.requests.length]).toEqual([1, 1]);
+  });
+
+  test("withdrawn after it was given a tunnel: the stream is reset", () => {
+    const rig = new Rig();
+    rig.answer = "wait";
+    const cancel = rig.want();
+    rig.dialed();
+    let abandoned = 0;
+    rig.requests[0]!.onAbandoned = () => (abandoned += 1);
+    cancel();
+    rig.loop.run();
+    expect([abandoned, rig.results.length]).toEqual([1, 0]);
+  });
+
+  test("draining refuses what is new and what waits, and lets streams finish", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.dialed();
+    rig.want("other");
+    rig.pool.drain();
+    rig.want();
+    expect(rig.errors).toEqual(["Cannot open stream: the pool drains", "Cannot open stream: the pool drains"]);
+    expect([rig.dials[1]?.cancelled, rig.servers[0]?.closed]).toEqual([true, false]);
+    rig.open[0]?.abort();
+    rig.loop.run();
+    expect(rig.servers[0]?.closed).toBe(true);
+  });
+
+  test("aborting closes every tunnel now", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.dialed();
+    rig.want("other");
+    rig.pool.abort();
+    rig.dialed(1); // came too late
+    expect([rig.pool.tunnels, rig.servers.map((s) => s.closed), rig.errors]).toEqual([
+      0,
+      [true, true],
+      ["Cannot open stream: the pool is closed"],
+    ]);
+  });
+});
