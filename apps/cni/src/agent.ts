@@ -48,7 +48,7 @@ export class Agent {
     this.#ztunnels = new Ztunnels({
       snapshot: () => this.#snapshot(),
       answered: (uid, why) => this.#workers.get(uid)?.answered(why),
-      changed: () => this.#ztunnelsChanged(),
+      changed: (what) => this.#ztunnelsChanged(what === "lost"),
       closeFd,
       nowMs,
       log,
@@ -137,9 +137,9 @@ export class Agent {
     return [...this.#workers.values()].flatMap((w) => w.snapshot() ?? []);
   }
 
-  #ztunnelsChanged(): void {
-    const some = this.#ztunnels.count > 0;
-    for (const worker of this.#workers.values()) worker.ztunnelsChanged(some);
+  #ztunnelsChanged(newestLost: boolean): void {
+    const gone = newestLost || this.#ztunnels.count === 0;
+    for (const worker of this.#workers.values()) worker.ztunnelsChanged(gone ? "untold" : "told");
     this.#changed();
   }
 

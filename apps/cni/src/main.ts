@@ -13,6 +13,8 @@ async function main(): Promise<number> {
     process.stderr.write(`${config.ok ? (levels.ok ? "" : levels.error.message) : config.error.message}\n`);
     return 2;
   }
+  // Whoever reads the log may go away; the pods must not suffer for it.
+  process.stdout.on("error", () => undefined);
   const logging = createLogging({
     write: (line) => process.stdout.write(`${line}\n`),
     nowMicros,

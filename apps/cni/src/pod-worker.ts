@@ -158,9 +158,10 @@ export class PodWorker {
     else this.#failed(new NotYet(`ztunnel: ${why}`));
   }
 
-  /** Connections came or went. @param mayKnow whether one that knows the pod may be among those left */
-  ztunnelsChanged(mayKnow: boolean): void {
-    if (!mayKnow) this.#observe({ told: "no", conditions: { ...this.#observed.conditions, listenersAnswer: false } });
+  /** Proxies came or went. @param left `untold`: it may be that none of those left knows the pod */
+  ztunnelsChanged(left: "told" | "untold"): void {
+    if (left === "untold")
+      this.#observe({ told: "no", conditions: { ...this.#observed.conditions, listenersAnswer: false } });
     this.kick();
   }
 

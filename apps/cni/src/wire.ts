@@ -50,9 +50,11 @@ export async function startAgent(config: Config, s: Surroundings): Promise<Runni
   fs.mkdirSync(path.dirname(config.ztunnelSocket), { recursive: true });
   const zds = scope.own(listenSeqpacket({ path: config.ztunnelSocket }));
   scope.own(await serveApi(config.agentSocket, { agent, metrics: () => registry.families() }));
-  scope.defer(() => agent.close());
   const ended = agent.run(zds);
-  scope.defer(() => ended.catch(() => undefined));
+  scope.defer(async () => {
+    agent.close();
+    await ended.catch(() => undefined);
+  });
   log.info("agent started", { node: config.nodeName, api: config.agentSocket, zds: config.ztunnelSocket });
   const owned = scope.move();
   return { agent, ended, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };

@@ -24,6 +24,8 @@ export interface ConnectionHooks {
   readonly snapshot: () => readonly AgentUpdate<Netns>[];
   readonly acknowledged: (uid: string) => void;
   readonly refused: (uid: string, why: string) => void;
+  /** It has said hello: from here on it may be told of pods. */
+  readonly greeted: () => void;
   readonly live: () => void;
   readonly closeFd: (fd: number) => void;
   readonly nowMs: () => number;
@@ -50,6 +52,11 @@ export class ZtunnelConnection {
 
   get open(): boolean {
     return this.#state.phase !== "closed";
+  }
+
+  /** Open, and known to be a proxy. */
+  get greeted(): boolean {
+    return this.#state.phase === "snapshot" || this.#state.phase === "live";
   }
 
   /** Sends an update, after those before it. Takes over the handle. */
@@ -81,9 +88,11 @@ export class ZtunnelConnection {
     if (got.t === "truncated") return this.#input({ t: "unexpected", why: got.why });
     got.fds.forEach(this.#hooks.closeFd);
     if (got.fds.length > 0) return this.#input({ t: "unexpected", why: "the proxy sent descriptors" });
-    if (this.#state.phase === "hello")
-      this.#input({ t: "hello", hello: decodeHello(got.bytes), snapshot: this.#hooks.snapshot(), nowMs });
-    else this.#input({ t: "response", response: decodeWorkloadResponse(got.bytes), nowMs });
+    if (this.#state.phase !== "hello")
+      return this.#input({ t: "response", response: decodeWorkloadResponse(got.bytes), nowMs });
+    const hello = decodeHello(got.bytes);
+    this.#input({ t: "hello", hello, snapshot: hello.ok ? this.#hooks.snapshot() : [], nowMs });
+    if (this.greeted) this.#hooks.greeted();
   }
 
   #input(input: AgentInput<Netns>): void {

@@ -13,8 +13,8 @@ export interface ZtunnelsHooks {
   readonly snapshot: () => readonly AgentUpdate<Netns>[];
   /** A proxy's answer to a pod of its snapshot. `why` is "" for success. */
   readonly answered: (uid: string, why: string) => void;
-  /** The number of connections changed. */
-  readonly changed: () => void;
+  /** A proxy came, or one went: `lost` when it was the newest, which alone may know some pods. */
+  readonly changed: (what: "came" | "went" | "lost") => void;
   readonly closeFd: (fd: number) => void;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -29,8 +29,9 @@ export class Ztunnels {
     this.#hooks = hooks;
   }
 
+  /** Proxies that have said hello. */
   get count(): number {
-    return this.#connections.length;
+    return this.#connections.filter((c) => c.greeted).length;
   }
 
   /** Accepts and serves until the signal. Connections that come before this is called wait in the listener's backlog. */
@@ -61,22 +62,23 @@ export class Ztunnels {
       snapshot,
       acknowledged: (uid) => answered(uid, ""),
       refused: answered,
+      greeted: () => this.#hooks.changed("came"),
       live: () => log.info("ztunnel has the snapshot", { pid }),
       closeFd,
       nowMs,
     });
     log.info("ztunnel connected", { pid });
     this.#connections = [...this.#connections, connection];
-    this.#hooks.changed();
     await connection.run(signal);
+    const isNewest = this.#connections.at(-1) === connection;
     this.#connections = this.#connections.filter((c) => c !== connection);
     log.info("ztunnel disconnected", { pid, reason: connection.why });
-    this.#hooks.changed();
+    this.#hooks.changed(isNewest ? "lost" : "went");
   }
 
   /** Tells the newest proxy of a pod. Takes over `netns`. */
   add(uid: string, info: WorkloadInfo, netns: Netns): Promise<Outcome> {
-    const newest = this.#connections.findLast((c) => c.open);
+    const newest = this.#connections.findLast((c) => c.greeted);
     if (newest !== undefined) return newest.update({ t: "add", uid, info, handle: netns });
     netns[Symbol.dispose]();
     return Promise.resolve({ result: "lost", why: "no ztunnel connection" });
@@ -84,6 +86,7 @@ export class Ztunnels {
 
   /** Tells all proxies that a pod is gone. One that disconnects meanwhile learns it from its next snapshot. */
   async del(uid: string): Promise<void> {
-    await Promise.all(this.#connections.map((c) => c.update({ t: "del", uid })));
+    const told = this.#connections.filter((c) => c.greeted);
+    await Promise.all(told.map((c) => c.update({ t: "del", uid })));
   }
 }
