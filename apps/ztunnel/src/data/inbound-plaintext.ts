@@ -1,6 +1,6 @@
 import { type SocketAddress, ipFamily } from "@lateen/addresses";
 import type { Cancel, SocketStream } from "@lateen/datapath";
-import { type Connection, decide } from "@lateen/policy";
+import { type Connection, decide, policyKey } from "@lateen/policy";
 import type { Workload } from "@lateen/workload-model";
 import { CONNECT_TIMEOUT_MS, PROXY_PORTS } from "./limits.ts";
 import { OpenConnection, earlyDeny } from "./open-connection.ts";
@@ -62,12 +62,14 @@ function carryPlaintext(
 export function refuseByPolicy(pod: PodContext, connection: OpenConnection, judged: Connection): boolean {
   const own = pod.workload();
   if (own === null) return false;
-  const decision = decide(pod.thread.policies.applicable(own), judged);
+  const policies = pod.thread.policies.applicable(own);
+  const decision = decide(policies, judged);
   if (decision.allow) return false;
   connection.fail({
     flag: "DENY",
     error: `connection closed due to policy rejection: ${decision.reason}`,
-    refusedBy: decision.policy === null ? null : { policy: decision.policy, rule: decision.rule },
+    // An ALLOW miss is nobody's rule: the log names the policies that would have had to allow it.
+    refusedBy: { policy: decision.policy ?? policies.allow.map(policyKey).join(","), rule: decision.rule },
   });
   return true;
 }
