@@ -1,14 +1,22 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { jsonReply, serveHttp } from "@lateen/admin-http";
-import { authenticateCaller, caService, localTokenVerifier, openAuthority, replaceFile, type Proof } from "@lateen/ca";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
+import { type Routes, jsonReply, serveHttp } from "@lateen/admin-http";
+import {
+  type Authority,
+  type Caller,
+  type Proof,
+  authenticateCaller,
+  caService,
+  localTokenVerifier,
+  openAuthority,
+  replaceFile,
+} from "@lateen/ca";
 import { Code, MeshError, type Result, fail } from "@lateen/errors";
-import { createReadiness, createScope, systemClock } from "@lateen/lifecycle";
-import { formatProblem, watchManifests } from "@lateen/manifests";
-import type { Logging } from "@lateen/telemetry";
-import type { Caller } from "@lateen/ca";
+import { createScope, systemClock } from "@lateen/lifecycle";
+import { type Snapshot, formatProblem, watchManifests } from "@lateen/manifests";
+import type { Logger, Logging } from "@lateen/telemetry";
 import type { Config } from "./config.ts";
 import { DiscoveryService } from "./discovery-service.ts";
 import { MeshFeed } from "./mesh-feed.ts";
@@ -22,6 +30,7 @@ export interface ControlPlane extends AsyncDisposable {
   readonly debugPort: number;
 }
 
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 const VERSION_LENGTH = 16;
 const versionOf = (body: Uint8Array): string =>
   createHash("sha256").update(body).digest("hex").slice(0, VERSION_LENGTH);
@@ -34,6 +43,40 @@ function admitNodeProxy(caller: Result<Caller>, trusted: readonly string[]): Res
   return fail(new MeshError(Code.Denied, `${namespace}/${serviceAccount} is not an account of node proxies`));
 }
 
+/** Opens the authority and publishes its roots where the proxies look for them. */
+async function authorityOf(config: Config, log: Logger): Promise<Authority> {
+  const authority = await openAuthority({
+    dir: join(config.STATE_DIR, "ca"),
+    trustDomain: config.TRUST_DOMAIN,
+    nowMs: Date.now,
+    defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
+    maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
+  });
+  for (const problem of authority.problems) log.warn(problem);
+  await replaceFile(join(config.STATE_DIR, "root-cert.pem"), authority.rootsPem, 0o644);
+  return authority;
+}
+
+/** What people look at when they wonder what the control plane makes of their objects. */
+function debugRoutes(feed: MeshFeed, discovery: DiscoveryService): Routes {
+  return {
+    "GET /debug/problems": () => jsonReply(feed.problems.map((p) => ({ ...p, text: formatProblem(p) }))),
+    "GET /debug/clients": () => jsonReply(discovery.clients()),
+    "GET /debug/collections": () => jsonReply(Object.fromEntries(feed.graph.describe())),
+    "GET /debug/policies": () =>
+      jsonReply(
+        Object.fromEntries(
+          feed.model.policyEffects
+            .entries()
+            .map(([key, { status, message, httpAttributes, omittedRules }]) => [
+              key,
+              { status, message, httpAttributes, omittedRules },
+            ]),
+        ),
+      ),
+  };
+}
+
 /**
  * Starts the control plane: folders in, xDS and certificates out.
  * @throws MeshError when the state folder, the key file or an address cannot be used
@@ -42,33 +85,18 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
   await using scope = createScope();
   const stop = new AbortController();
   scope.defer(() => stop.abort());
-  const readiness = createReadiness();
-  const starting = readiness.block("discovery");
-
-  const authority = await openAuthority({
-    dir: join(config.STATE_DIR, "ca"),
-    trustDomain: config.TRUST_DOMAIN,
-    nowMs: Date.now,
-    defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
-    maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
-  });
-  for (const problem of authority.problems) logging.logger("ca").warn(problem);
-  await replaceFile(join(config.STATE_DIR, "root-cert.pem"), authority.rootsPem, 0o644);
-
+  const caLog = logging.logger("ca");
+  const authority = await authorityOf(config, caLog);
   const authenticate = authentication(config);
   const cache = new ResourceCache(versionOf);
   const feed = new MeshFeed(cache, modelOptions(config), logging.logger("config"));
-  scope.own(
-    await watchManifests({
-      dirs: config.CONFIG_DIRS,
-      signal: stop.signal,
-      onChange: (snapshot) => feed.take(snapshot),
-    }),
-  );
+  const onChange = (snapshot: Snapshot): void => feed.take(snapshot);
+  scope.own(await watchManifests({ dirs: config.CONFIG_DIRS, signal: stop.signal, onChange }));
+  const trustedNodeAccounts = config.CA_TRUSTED_NODE_ACCOUNTS;
   const discovery = scope.own(
     new DiscoveryService(
       cache,
-      (proof) => admitNodeProxy(authenticate(proof), config.CA_TRUSTED_NODE_ACCOUNTS),
+      (proof) => admitNodeProxy(authenticate(proof), trustedNodeAccounts),
       logging.logger("discovery"),
     ),
   );
@@ -76,54 +104,20 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
     authority,
     authenticate,
     pods: (cluster) => (cluster === config.CLUSTER_ID ? podView(feed.pods) : null),
-    trustedNodeAccounts: config.CA_TRUSTED_NODE_ACCOUNTS,
-    log: logging.logger("ca"),
+    trustedNodeAccounts,
+    log: caLog,
   });
-  const tls = await serverCredentials(authority, config, {
-    signal: stop.signal,
-    clock: systemClock,
-    log: logging.logger("ca"),
-  });
-  const server = new Server({ "grpc.max_receive_message_length": 4 * 1024 * 1024 });
+  const tls = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log: caLog });
+  const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES });
   server.addService(discovery.definition, discovery.handlers);
   server.addService(ca.definition, ca.implementation);
   const port = await bind(server, config.DISCOVERY_ADDRESS, tls);
   scope.defer(() => server.forceShutdown());
-  scope.own(
-    await serveHttp(config.READINESS_ADDRESS, {
-      "GET /ready": () =>
-        readiness.isReady
-          ? { status: 200, body: "ready\n" }
-          : { status: 503, body: `not ready, pending: ${readiness.pending().join(", ")}\n` },
-    }),
-  );
-  const debug = scope.own(
-    await serveHttp(config.DEBUG_ADDRESS, {
-      "GET /debug/problems": () => jsonReply(feed.problems.map((p) => ({ ...p, text: formatProblem(p) }))),
-      "GET /debug/clients": () => jsonReply(discovery.clients()),
-      "GET /debug/collections": () => jsonReply(Object.fromEntries(feed.graph.describe())),
-      "GET /debug/policies": () =>
-        jsonReply(
-          Object.fromEntries(
-            feed.model.policyEffects
-              .entries()
-              .map(([k, e]) => [
-                k,
-                {
-                  status: e.status,
-                  message: e.message,
-                  httpAttributes: e.httpAttributes,
-                  omittedRules: e.omittedRules,
-                },
-              ]),
-          ),
-        ),
-    }),
-  );
-  starting[Symbol.dispose]();
-  logging
-    .logger("controlplane")
-    .info("started", { discovery: config.DISCOVERY_ADDRESS, folders: config.CONFIG_DIRS.join(":") });
+  // Served last: who finds it ready finds everything.
+  scope.own(await serveHttp(config.READINESS_ADDRESS, { "GET /ready": () => ({ status: 200, body: "ready\n" }) }));
+  const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, debugRoutes(feed, discovery)));
+  const folders = config.CONFIG_DIRS.join(":");
+  logging.logger("controlplane").info("started", { discovery: config.DISCOVERY_ADDRESS, folders });
   const owned = scope.move();
   return { port, debugPort: debug.port, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }

@@ -6,7 +6,7 @@ const MAX_TEXT = 65_536;
 export const MAX_ITEMS = 10_000;
 
 export const text = z.string().max(MAX_TEXT);
-export const list = <T extends z.ZodType>(of: T) => z.array(of).max(MAX_ITEMS);
+export const list = <T extends z.ZodType>(of: T): z.ZodArray<T> => z.array(of).max(MAX_ITEMS);
 export const textMap = z.record(z.string().max(512), text).refine((map) => Object.keys(map).length <= MAX_ITEMS, {
   message: `has more than ${MAX_ITEMS} entries`,
 });

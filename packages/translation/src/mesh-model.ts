@@ -42,6 +42,12 @@ interface Lookups {
   readonly peersOf: Index<PeerAuthentication>;
 }
 
+interface Enforcement {
+  readonly at: Lookups;
+  readonly effects: Collection<PolicyEffect>;
+  readonly rootNamespace: string;
+}
+
 const namespaceOf = (o: { readonly metadata: { readonly namespace?: string | undefined } }): string =>
   o.metadata.namespace ?? "default";
 
@@ -55,13 +61,8 @@ function selectingServices(pod: Pod, fetch: Fetch, at: Lookups): readonly KubeSe
 }
 
 /** Selector policies of the pod's namespace and of the root, then what mutual TLS demands (control-plane 2.3). */
-function policyKeys(
-  pod: Pod,
-  fetch: Fetch,
-  at: Lookups,
-  effects: Collection<PolicyEffect>,
-  rootNamespace: string,
-): readonly string[] {
+function policyKeys(pod: Pod, fetch: Fetch, from: Enforcement): readonly string[] {
+  const { at, effects, rootNamespace } = from;
   const namespace = namespaceOf(pod);
   const homes = namespace === rootNamespace ? [namespace] : [namespace, rootNamespace];
   const selecting = homes
@@ -114,7 +115,7 @@ export function meshModel(graph: Graph, sources: MeshSources, o: MeshModelOption
       {
         node: fetch(sources.nodes, pod.spec.nodeName ?? ""),
         services: selectingServices(pod, fetch, at),
-        policyKeys: policyKeys(pod, fetch, at, policyEffects, o.rootNamespace),
+        policyKeys: policyKeys(pod, fetch, { at, effects: policyEffects, rootNamespace: o.rootNamespace }),
       },
       o,
     );
