@@ -13,7 +13,9 @@ export function renderTable(
   const lines = [headers, ...rows];
   const widths = headers.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)) + padding);
   const text = lines.map((line) =>
-    headers.map((_, i) => (i === headers.length - 1 ? (line[i] ?? "") : (line[i] ?? "").padEnd(widths[i] ?? 0))).join(""),
+    headers
+      .map((_, i) => (i === headers.length - 1 ? (line[i] ?? "") : (line[i] ?? "").padEnd(widths[i] ?? 0)))
+      .join(""),
   );
   return `${text.join("\n")}\n`;
 }

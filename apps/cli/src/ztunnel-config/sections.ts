@@ -135,10 +135,16 @@ export function certificateSection(dump: ConfigDump, nowMs: number): Section {
 type TypedCertificate = { readonly type: "Leaf" | "Intermediate" | "Root"; readonly cert: DumpCertificate };
 
 /** Dumps without `rootCerts` end their chain with the root. */
-function typed(chain: readonly DumpCertificate[], roots: readonly DumpCertificate[] | null): readonly TypedCertificate[] {
+function typed(
+  chain: readonly DumpCertificate[],
+  roots: readonly DumpCertificate[] | null,
+): readonly TypedCertificate[] {
   const last = roots === null && chain.length > 1 ? chain.length - 1 : -1;
   return [
-    ...chain.map((cert, i): TypedCertificate => ({ type: i === 0 ? "Leaf" : i === last ? "Root" : "Intermediate", cert })),
+    ...chain.map((cert, i): TypedCertificate => ({
+      type: i === 0 ? "Leaf" : i === last ? "Root" : "Intermediate",
+      cert,
+    })),
     ...(roots ?? []).map((cert): TypedCertificate => ({ type: "Root", cert })),
   ];
 }
@@ -182,7 +188,14 @@ function narrowed(w: DumpWorkloadState, direction: SectionFilter["direction"]): 
 function connectionRows(w: DumpWorkloadState, name: (address: string) => string): string[][] {
   const workload = `${w.info.name}.${w.info.namespace}`;
   return [
-    ...w.connections.inbound.map((c) => [workload, "Inbound", name(c.actualDst), name(c.src), c.originalDst, c.protocol]),
+    ...w.connections.inbound.map((c) => [
+      workload,
+      "Inbound",
+      name(c.actualDst),
+      name(c.src),
+      c.originalDst,
+      c.protocol,
+    ]),
     ...w.connections.outbound.map((c) => [
       workload,
       "Outbound",

@@ -1,0 +1,66 @@
+import type { Readable, Writable } from "node:stream";
+
+/** What a command does its work with; nothing else of the process is touched. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly uid: number;
+  readonly cwd: string;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly nowMs: () => number;
+  /** Aborted by SIGINT and SIGTERM, unless the command takes them itself. */
+  readonly interrupted: AbortSignal;
+  /** Calls `hear` for each of these signals instead of ending, until disposed. */
+  readonly onSignals: (names: readonly NodeJS.Signals[], hear: (name: NodeJS.Signals) => void) => Disposable;
+}
+
+/** A flag of a command. */
+export interface Flag {
+  readonly type: "string" | "boolean";
+  readonly short?: string;
+  /** May be given several times. */
+  readonly multiple?: boolean;
+  readonly default?: string | boolean;
+  /** How help names the value. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+/** What the user gave. */
+export interface Given {
+  readonly positionals: readonly string[];
+  /** What followed `--`. */
+  readonly rest: readonly string[];
+  text(flag: string): string;
+  texts(flag: string): readonly string[];
+  on(flag: string): boolean;
+}
+
+/** A command, or a group of them. */
+export interface Command {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  /** One line. */
+  readonly summary: string;
+  /** What follows the command's name in its usage line. */
+  readonly usage?: string;
+  /** Further paragraphs of the help. */
+  readonly about?: string;
+  readonly examples?: readonly string[];
+  readonly flags?: Readonly<Record<string, Flag>>;
+  /** How many positionals; any when left out. */
+  readonly positionals?: readonly [min: number, max: number];
+  /** Commands that are no words of the user's, such as the keeper's. */
+  readonly hidden?: true;
+  readonly commands?: readonly Command[];
+  readonly run?: (given: Given, terminal: Terminal) => Promise<number>;
+}
+
+/** As sysexits has it, and as the contract asks. @see cli-and-chart 1.1.3 */
+export const EXIT = { ok: 0, failed: 1, usage: 64 } as const;
+
+/** The words of the command line make no sense together. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

@@ -1,0 +1,11 @@
+import type { Command } from "./command.ts";
+import { local } from "./local/command.ts";
+import { version } from "./version.ts";
+import { ztunnelConfig } from "./ztunnel-config/command.ts";
+
+/** Every command there is. */
+export const lateenctl: Command = {
+  name: "lateenctl",
+  summary: "run, explain and inspect a Lateen mesh",
+  commands: [local, ztunnelConfig, version],
+};

@@ -1,0 +1,14 @@
+import type { Command } from "../command.ts";
+import { apply, remove } from "./apply.ts";
+import { down } from "./down.ts";
+import { logs } from "./logs.ts";
+import { portForward } from "./port-forward.ts";
+import { exec, run } from "./run.ts";
+import { status } from "./status.ts";
+import { keep, up } from "./up.ts";
+
+export const local: Command = {
+  name: "local",
+  summary: "run a mesh on this machine, without Kubernetes",
+  commands: [up, status, apply, remove, run, exec, logs, portForward, down, keep],
+};

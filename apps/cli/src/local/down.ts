@@ -1,0 +1,37 @@
+import { Code, MeshError } from "@lateen/errors";
+import { sleep } from "@lateen/lifecycle";
+import { isMeshKept, openMeshClient, removeRunFolder, type MeshFolders } from "@lateen/local-mesh";
+import { type Command, EXIT } from "../command.ts";
+import { foldersOf, meshFlag } from "./mesh-access.ts";
+
+export const down: Command = {
+  name: "down",
+  summary: "take a mesh down: its processes, namespaces and sockets",
+  positionals: [0, 0],
+  flags: { mesh: meshFlag },
+  async run(given, terminal) {
+    const folders = foldersOf(given, terminal);
+    if (!(await isMeshKept(folders))) {
+      removeRunFolder(folders);
+      terminal.stdout.write(`mesh ${folders.mesh} is not running\n`);
+      return EXIT.ok;
+    }
+    await takeDown(folders);
+    terminal.stdout.write(`mesh ${folders.mesh} is down\n`);
+    return EXIT.ok;
+  },
+};
+
+const DEADLINE_MS = 30_000;
+
+/** @returns once nothing of the mesh is left */
+export async function takeDown(folders: MeshFolders): Promise<void> {
+  const client = await openMeshClient(folders);
+  await client.down();
+  const endMs = performance.now() + DEADLINE_MS;
+  while (await isMeshKept(folders)) {
+    if (performance.now() > endMs)
+      throw new MeshError(Code.Timeout, `Cannot take mesh "${folders.mesh}" down: it still runs after 30 s`);
+    await sleep(20);
+  }
+}

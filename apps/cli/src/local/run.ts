@@ -1,0 +1,107 @@
+import type { AttachedCommand, MeshClient } from "@lateen/local-mesh";
+import { type Command, type Flag, type Terminal, UsageError } from "../command.ts";
+import { clientOf, meshFlag } from "./mesh-access.ts";
+
+const envFlag: Flag = {
+  type: "string",
+  short: "e",
+  value: "NAME=VALUE",
+  multiple: true,
+  help: "environment variable of the command (repeatable)",
+};
+
+export const run: Command = {
+  name: "run",
+  summary: "run a command of this machine as a pod of the mesh",
+  usage: "--as NAMESPACE/SERVICEACCOUNT -- COMMAND [ARGUMENT...]",
+  about:
+    "The pod is captured before the command starts, and gone when it ends. The command has this terminal, folder and\n" +
+    "environment; its exit code is this command's.",
+  examples: [
+    "lateenctl local run --as shop/frontend -- curl -s http://catalog/",
+    "lateenctl local run --as shop/default --node node-2 -- bash",
+  ],
+  positionals: [0, 0],
+  flags: {
+    as: { type: "string", value: "NS/SA", help: "namespace and service account, which are its identity" },
+    node: { type: "string", value: "NODE", help: "node to run on (default: the one with the fewest pods)" },
+    unmeshed: { type: "boolean", help: "as a pod that the mesh leaves alone" },
+    label: { type: "string", short: "l", value: "KEY=VALUE", multiple: true, help: "label of the pod (repeatable)" },
+    env: envFlag,
+    mesh: meshFlag,
+  },
+  async run(given, terminal) {
+    const [namespace = "", serviceAccount = "", ...more] = given.text("as").split("/");
+    if (namespace === "" || serviceAccount === "" || more.length > 0)
+      throw new UsageError(`invalid argument "${given.text("as")}" for --as: need NAMESPACE/SERVICEACCOUNT`);
+    if (given.rest.length === 0) throw new UsageError("need a command after --");
+    const client = await clientOf(given, terminal);
+    const node = given.text("node");
+    return attached(terminal, client, {
+      t: "run",
+      namespace,
+      serviceAccount,
+      node: node === "" ? null : node,
+      meshed: !given.on("unmeshed"),
+      labels: pairs(given.texts("label"), "--label"),
+      argv: given.rest,
+      env: { ...definite(terminal.env), ...pairs(given.texts("env"), "--env") },
+      cwd: terminal.cwd,
+    });
+  },
+};
+
+export const exec: Command = {
+  name: "exec",
+  summary: "run a command in a pod that is there",
+  usage: "POD[.NAMESPACE] -- COMMAND [ARGUMENT...]",
+  about: "POD may be a Deployment: then one of its ready pods is taken.",
+  examples: [
+    "lateenctl local exec frontend -- node get.mjs http://catalog/",
+    "lateenctl local exec deploy/catalog.shop -- sh",
+  ],
+  positionals: [1, 1],
+  flags: { env: envFlag, mesh: meshFlag },
+  async run(given, terminal) {
+    if (given.rest.length === 0) throw new UsageError("need a command after --");
+    const client = await clientOf(given, terminal);
+    const term = terminal.env["TERM"];
+    return attached(terminal, client, {
+      t: "exec",
+      pod: given.positionals[0] ?? "",
+      argv: given.rest,
+      env: { ...(term === undefined ? {} : { TERM: term }), ...pairs(given.texts("env"), "--env") },
+    });
+  },
+};
+
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
+
+/** This process's own streams go to the command; its signals follow, and its exit code comes back. */
+async function attached(
+  terminal: Terminal,
+  client: MeshClient,
+  request: Parameters<MeshClient["attach"]>[0],
+): Promise<number> {
+  let command: AttachedCommand | null = null;
+  using _signals = terminal.onSignals(FORWARDED, (name) => {
+    void command?.signal(name).catch(() => undefined); // it has ended: its exit code is on the way
+  });
+  using started = await client.attach(request, [0, 1, 2]);
+  command = started;
+  return await started.exitCode;
+}
+
+function pairs(texts: readonly string[], flag: string): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf("=");
+      if (equals <= 0) throw new UsageError(`invalid argument "${text}" for ${flag}: need NAME=VALUE`);
+      return [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
+}
+
+function definite(env: Terminal["env"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])));
+}

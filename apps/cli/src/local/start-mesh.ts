@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { Code, MeshError } from "@lateen/errors";
+import { sleep } from "@lateen/lifecycle";
+import {
+  type DaemonOptions,
+  type MeshClient,
+  type MeshStatus,
+  isMeshKept,
+  logTail,
+  openMeshClient,
+  readNamespaceSettings,
+  whyNoUserNamespace,
+} from "@lateen/local-mesh";
+
+export interface StartOptions {
+  readonly options: DaemonOptions;
+  readonly uid: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `foreground`: output goes to this terminal, and the mesh ends with this process. */
+  readonly mode: "background" | "foreground";
+}
+
+/** What the hidden `local keep` is told. */
+export interface KeepOptions {
+  readonly options: DaemonOptions;
+  readonly mode: "background" | "foreground";
+}
+
+/**
+ * Starts the keeper of a mesh, in a user namespace for an ordinary user.
+ * @throws MeshError UNAVAILABLE when the mesh runs already, DENIED when the kernel forbids user namespaces
+ */
+export async function startKeeper(o: StartOptions): Promise<ChildProcess> {
+  const { folders } = o.options;
+  if (await isMeshKept(folders))
+    throw new MeshError(Code.Unavailable, `Cannot start mesh "${folders.mesh}": it runs already`);
+  const root = o.uid === 0;
+  const wrap = root ? [] : ["unshare", "--user", "--map-root-user", "--"];
+  if (!root) requireUserNamespaces();
+  const keep: KeepOptions = { options: o.options, mode: o.mode };
+  const [file = "", ...args] = [...wrap, ...ownProgram(), "local", "keep", JSON.stringify(keep)];
+  const output = o.mode === "foreground" ? "inherit" : openLog(folders.daemonLog);
+  const child = spawn(file, args, {
+    stdio: ["ignore", output, output],
+    detached: o.mode === "background",
+    // Inside the user namespace this user is root: the folders stay those of the user outside.
+    env: { ...o.env, LATEEN_STATE_HOME: path.dirname(folders.state) },
+  });
+  if (typeof output === "number") fs.closeSync(output);
+  if (o.mode === "background") child.unref();
+  return child;
+}
+
+/** How this very program is started again. */
+export function ownProgram(): readonly string[] {
+  const here = fileURLToPath(import.meta.url);
+  const extension = path.extname(here);
+  const main = path.resolve(path.dirname(here), "..", `main${extension}`);
+  return [process.execPath, ...(extension === ".ts" ? ["--conditions=lateen:source"] : []), main];
+}
+
+function openLog(file: string): number {
+  try {
+    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    return fs.openSync(file, "w", 0o600);
+  } catch (e) {
+    const why = e instanceof Error ? e.message : String(e);
+    const folder = path.dirname(file);
+    throw new MeshError(Code.Unavailable, `Cannot use state folder "${folder}": ${why}; it must be writable`, {}, e);
+  }
+}
+
+function requireUserNamespaces(): void {
+  const tried = spawnSync("unshare", ["--user", "--map-root-user", "--", process.execPath, "--version"], {
+    encoding: "utf8",
+  });
+  if (tried.status === 0) return;
+  if (tried.error !== undefined)
+    throw new MeshError(
+      Code.Unavailable,
+      `Cannot make a user namespace: ${tried.error.message}; install util-linux (it has unshare) or run as root`,
+    );
+  const why = whyNoUserNamespace(readNamespaceSettings(), tried.stderr.trim());
+  throw new MeshError(Code.Denied, `Cannot make a user namespace: ${why}`);
+}
+
+const FIRST_POLL_MS = 20;
+const TAIL_BYTES = 4_096;
+
+/**
+ * Waits for a mesh just started.
+ * @returns its status once it has settled, or at the deadline as it is then
+ * @throws MeshError UNAVAILABLE with the end of its log when the keeper ended first
+ */
+export async function untilUp(
+  keeper: ChildProcess,
+  o: { readonly options: DaemonOptions; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<{ readonly client: MeshClient; readonly status: MeshStatus }> {
+  const { folders } = o.options;
+  const endMs = performance.now() + o.timeoutMs;
+  let client: MeshClient | null = null;
+  for (;;) {
+    o.signal.throwIfAborted();
+    if (keeper.exitCode !== null || keeper.signalCode !== null) throw notStarted(folders.mesh, folders.daemonLog);
+    const leftMs = endMs - performance.now();
+    const status = await openMeshClient(folders)
+      .then((c) => (client = c).status({ wait: "settled", timeoutMs: Math.max(1, Math.min(leftMs, 500)) }))
+      .catch(() => null); // not there yet; the deadline and the keeper's end are looked at above
+    if (client !== null && status !== null && (status.settled || leftMs <= 0)) return { client, status };
+    if (leftMs <= 0) throw notStarted(folders.mesh, folders.daemonLog);
+    if (status === null) await sleep(FIRST_POLL_MS);
+  }
+}
+
+function notStarted(mesh: string, log: string): MeshError {
+  const tail = logTail(log, TAIL_BYTES).trimEnd();
+  return new MeshError(
+    Code.Unavailable,
+    `Cannot start mesh "${mesh}"${tail === "" ? "" : `; its log ends with:\n${tail}`}`,
+  );
+}

@@ -1,0 +1,95 @@
+import fs from "node:fs";
+import path from "node:path";
+import { once } from "node:events";
+import { dieWithParent } from "@lateen/linux";
+import { Code, MeshError } from "@lateen/errors";
+import { type DaemonOptions, keepMesh, logTail } from "@lateen/local-mesh";
+import process from "node:process";
+import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
+import { entryPoints, foldersOf, meshFlag } from "./mesh-access.ts";
+import { type KeepOptions, startKeeper, untilUp } from "./start-mesh.ts";
+
+export const up: Command = {
+  name: "up",
+  summary: "bring a mesh up from a folder of YAML",
+  about:
+    "The folder is watched: every change in it takes effect at once. The mesh lives in network namespaces of its own; the\n" +
+    "machine's network is not touched. An ordinary user needs user namespaces, which `unshare` of util-linux starts.",
+  examples: ["lateenctl local up -f examples/first-mesh", "lateenctl local up -f shop --nodes 3 --foreground"],
+  positionals: [0, 0],
+  flags: {
+    filename: { type: "string", short: "f", value: "DIR", help: "folder of manifests" },
+    nodes: { type: "string", value: "N", default: "2", help: "number of nodes" },
+    mesh: meshFlag,
+    foreground: { type: "boolean", help: "stay, show the log, and take the mesh down at Ctrl-C" },
+    timeout: { type: "string", value: "SECONDS", default: "60", help: "how long to wait until it is up" },
+  },
+  run,
+};
+
+async function run(given: Given, terminal: Terminal): Promise<number> {
+  const options = daemonOptions(given, terminal);
+  const timeoutMs = positive(given.text("timeout"), "--timeout") * 1_000;
+  const foreground = given.on("foreground");
+  const keeper = await startKeeper({
+    options,
+    uid: terminal.uid,
+    env: terminal.env,
+    mode: foreground ? "foreground" : "background",
+  });
+  if (foreground) {
+    using _signals = terminal.onSignals(["SIGINT", "SIGTERM", "SIGHUP"], () => keeper.kill("SIGTERM"));
+    const [code] = (await once(keeper, "exit")) as [number | null];
+    return code ?? EXIT.failed;
+  }
+  const { status } = await untilUp(keeper, { options, timeoutMs, signal: terminal.interrupted });
+  for (const problem of status.problems) terminal.stderr.write(`Warning: ${problem}\n`);
+  if (!status.settled) {
+    terminal.stderr.write(
+      `Error: mesh "${status.mesh}" is not ready after ${timeoutMs / 1_000} s; it waits for\n` +
+        `${status.waitingFor.map((w) => `  ${w}\n`).join("")}` +
+        `its log ends with:\n${logTail(options.folders.daemonLog, 2_048)}` +
+        "It goes on trying; `lateenctl local status` shows how far it is, `lateenctl local down` ends it.\n",
+    );
+    return EXIT.failed;
+  }
+  terminal.stdout.write(`mesh ${status.mesh} is up: ${status.nodes.length} nodes, ${status.pods.length} pods\n`);
+  return EXIT.ok;
+}
+
+function daemonOptions(given: Given, terminal: Terminal): DaemonOptions {
+  const folder = given.text("filename");
+  if (folder === "") throw new UsageError("required flag --filename (-f) not set: the folder of manifests");
+  return {
+    folders: foldersOf(given, terminal),
+    manifests: manifestFolder(path.resolve(terminal.cwd, folder)),
+    nodes: positive(given.text("nodes"), "--nodes"),
+    entries: entryPoints(),
+  };
+}
+
+function manifestFolder(folder: string): string {
+  const stat = fs.statSync(folder, { throwIfNoEntry: false });
+  if (stat?.isDirectory() === true) return fs.realpathSync(folder);
+  const why = stat === undefined ? "there is no such folder" : "it is not a folder";
+  throw new MeshError(Code.BadInput, `Cannot read manifests from "${folder}": ${why}`);
+}
+
+function positive(text: string, flag: string): number {
+  const n = Number(text);
+  if (Number.isInteger(n) && n > 0) return n;
+  throw new UsageError(`invalid argument "${text}" for ${flag}: need a whole number above 0`);
+}
+
+/** Not for users: the process that holds a mesh's daemon. */
+export const keep: Command = {
+  name: "keep",
+  hidden: true,
+  summary: "hold the daemon of a mesh",
+  positionals: [1, 1],
+  async run(given, terminal) {
+    const { options, mode } = JSON.parse(given.positionals[0] ?? "") as KeepOptions;
+    if (mode === "foreground") dieWithParent(process.ppid);
+    return keepMesh({ options, output: "inherit", signal: terminal.interrupted });
+  },
+};
