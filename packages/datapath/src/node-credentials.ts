@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { Code, MeshError } from "@lateen/errors";
 import { errorText } from "./close-reason.ts";
@@ -19,7 +20,10 @@ class NodeCredentials implements Credentials {
  */
 export function nodeCredentials(o: CredentialsOptions): Credentials {
   if (o.rootsPem.length === 0) throw new MeshError(Code.BadInput, "Cannot use credentials: no trust anchors given");
+  if (o.chainPem === "" || o.keyPem === "")
+    throw new MeshError(Code.BadInput, "Cannot use credentials: no certificate or key given");
   try {
+    for (const root of o.rootsPem) new X509Certificate(root); // node:tls would pass over one that it cannot read
     return new NodeCredentials(
       createSecureContext({
         key: o.keyPem,

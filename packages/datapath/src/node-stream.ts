@@ -31,6 +31,8 @@ export interface Parts {
   readonly output: (socket: Socket, onRoom: () => void) => Output;
   /** Tears down what carries the socket, at once and visibly to the peer. */
   readonly reset: () => void;
+  /** How a carrier below that is not a socket ended, if it has. */
+  readonly below?: () => CloseReason | null;
 }
 
 /** A socket of `node:net` or `node:tls` behind the byte-stream port. Its buffers are never recycled, so views stay valid. */
@@ -41,6 +43,7 @@ export class NodeStream implements ByteStream {
   readonly socket: Socket;
   readonly #output: Output;
   readonly #reset: () => void;
+  readonly #below: () => CloseReason | null;
   #handler: StreamHandler | null = null;
   #reason: CloseReason | null = null;
   #attached = false;
@@ -55,6 +58,7 @@ export class NodeStream implements ByteStream {
     this.socket = socket;
     this.#output = parts.output(socket, () => this.#onRoom());
     this.#reset = parts.reset;
+    this.#below = parts.below ?? (() => null);
     this.local = ends?.local ?? socketAddress(socket.localAddress, socket.localPort);
     this.remote = ends?.remote ?? socketAddress(socket.remoteAddress, socket.remotePort);
     socket.on("error", (error) => (this.#reason ??= closeReasonOf(error)));
@@ -130,7 +134,7 @@ export class NodeStream implements ByteStream {
     const handler = this.#handler;
     if (handler === null) return;
     this.#handler = null;
-    handler.onClose(this.#reason ?? ENDED);
+    handler.onClose(this.#reason ?? this.#below() ?? ENDED);
   }
 }
 

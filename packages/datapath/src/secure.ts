@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { type Socket } from "node:net";
 import { TLSSocket, connect as tlsConnect } from "node:tls";
-import type { ByteStream } from "@lateen/byte-stream";
+import type { ByteStream, CloseReason } from "@lateen/byte-stream";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { errorCode, errorText } from "./close-reason.ts";
 import { secureContextOf } from "./node-credentials.ts";
@@ -25,10 +25,26 @@ function tearDown(carrier: ByteStream): void {
 class NodeSecureStream extends NodeStream implements SecureStream {
   readonly peerChainDer: readonly Uint8Array[];
 
-  constructor(tls: TLSSocket, over: ByteStream, pool: BlockPool, peerChainDer: readonly Uint8Array[]) {
-    super(tls, over, { output: (s, onRoom) => new RecordOutput(s, pool, onRoom), reset: () => tearDown(over) });
+  constructor(tls: TLSSocket, below: Below, pool: BlockPool, peerChainDer: readonly Uint8Array[]) {
+    super(tls, below.stream, {
+      output: (s, onRoom) => new RecordOutput(s, pool, onRoom),
+      reset: () => tearDown(below.stream),
+      below: () => brokenBelow(below.carrier),
+    });
     this.peerChainDer = peerChainDer;
   }
+}
+
+/** How the stream below broke; its orderly end says nothing more than our own. */
+function brokenBelow(carrier: Socket | StreamDuplex): CloseReason | null {
+  const reason = carrier instanceof StreamDuplex ? carrier.closeReason : null;
+  return reason !== null && "why" in reason ? reason : null;
+}
+
+/** What TLS runs over: the stream, and what node:tls was given of it. */
+interface Below {
+  readonly stream: ByteStream;
+  readonly carrier: Socket | StreamDuplex;
 }
 
 /** OpenSSL's verdict on the peer's chain; by-hand server sockets of node:tls do not act on it themselves. */
@@ -99,8 +115,7 @@ export function secureNode(
   options: SecureOptions,
   done: (result: Result<SecureStream>) => void,
 ): Cancel {
-  const direct = stream instanceof NodeStream;
-  const carrier = direct ? stream.release() : new StreamDuplex(stream);
+  const carrier = stream instanceof NodeStream ? stream.release() : new StreamDuplex(stream);
   const tls = startTls(carrier, options);
   let settled = false;
   const settle = (result: Result<SecureStream>): void => {
@@ -120,7 +135,7 @@ export function secureNode(
     if (settled) return;
     const verdict = judge(tls, options);
     if (typeof verdict === "string") settle(fail(handshakeError(verdict, Code.Denied)));
-    else settle(ok(new NodeSecureStream(tls, stream, pool, verdict)));
+    else settle(ok(new NodeSecureStream(tls, { stream, carrier }, pool, verdict)));
   });
   return () => {
     if (settled) return;

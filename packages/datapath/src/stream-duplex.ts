@@ -6,7 +6,9 @@ import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream
 export class StreamDuplex extends Duplex implements StreamHandler {
   readonly #stream: ByteStream;
   #written: (() => void) | null = null;
-  #over = false;
+  #ended = false;
+  /** How the stream below ended, once it has. */
+  closeReason: CloseReason | null = null;
 
   constructor(stream: ByteStream) {
     super({ allowHalfOpen: true, emitClose: true });
@@ -15,11 +17,12 @@ export class StreamDuplex extends Duplex implements StreamHandler {
   }
 
   onData(bytes: Uint8Array): void {
+    if (this.destroyed) return;
     if (!this.push(Buffer.from(bytes))) this.#stream.pause(); // copied: the view is lent, node keeps what it is given
   }
 
   onEnd(): void {
-    this.push(null);
+    if (!this.destroyed) this.push(null);
   }
 
   onWritable(): void {
@@ -29,7 +32,7 @@ export class StreamDuplex extends Duplex implements StreamHandler {
   }
 
   onClose(reason: CloseReason): void {
-    this.#over = true;
+    this.closeReason = reason;
     if (reason.t === "ended" || reason.t === "aborted") this.destroy();
     else this.destroy(Object.assign(new Error(reason.why), { code: reason.t === "reset" ? "ECONNRESET" : "EIO" }));
   }
@@ -44,12 +47,17 @@ export class StreamDuplex extends Duplex implements StreamHandler {
   }
 
   override _final(done: () => void): void {
+    this.#ended = true;
     this.#stream.end();
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    if (!this.#over) this.#stream.abort();
+    if (this.closeReason === null) {
+      // Ended in order, what was written may still wait below for its window: let it go out.
+      if (this.#ended && error === null) this.#stream.resume();
+      else this.#stream.abort();
+    }
     done(error);
   }
 }
