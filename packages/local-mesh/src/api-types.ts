@@ -73,7 +73,7 @@ export interface RunRequest {
   readonly cwd: string;
 }
 
-/** Asks for a socket, made in a pod's namespace, that connects to a port of that pod. */
+/** Asks for a socket, made in the namespace of a pod or of one behind `svc/NAME`, to connect to a port of it. */
 export interface DialRequest {
   readonly t: "dial";
   readonly pod: string;
@@ -91,8 +91,8 @@ export interface SignalRequest {
 export type AttachAnswer =
   | { readonly t: "started"; readonly pod: string }
   | { readonly t: "exit"; readonly code: number }
-  /** The descriptor of the socket comes along. */
-  | { readonly t: "connected" }
+  /** The descriptor of the socket comes along; `port` is what to connect it to on 127.0.0.1. */
+  | { readonly t: "connected"; readonly port: number }
   | { readonly t: "error"; readonly code: string; readonly message: string };
 
 /** A command and what became of it, with its output bounded. */

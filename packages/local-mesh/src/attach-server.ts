@@ -236,13 +236,15 @@ export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 
 /** The socket is made in the pod's own namespace, so the pod sees its own address, as with a port-forward of Kubernetes. */
 async function dial(socket: SeqpacketSocket, asked: DialRequest, o: AttachServerOptions): Promise<void> {
-  const pod = o.find(asked.pod);
+  const service = /^(?:svc|service|services)\/(.+)$/.exec(asked.pod)?.[1];
+  const { pod, port } =
+    service === undefined ? { pod: o.find(asked.pod), port: asked.port } : o.pods.behindService(service, asked.port);
   const place = pod.place;
   if (place === null) throw new MeshError(Code.Unavailable, `Cannot reach pod ${pod.key}: it has no network yet`);
-  const to = { ip: "127.0.0.1", port: asked.port };
+  const to = { ip: "127.0.0.1", port };
   const fd = socketFactory.client({ netns: place.netns, mark: 0, keepAlive: null, to, from: null, timeoutMs: 0 });
   try {
-    await answer(socket, { t: "connected" }, [fd]);
+    await answer(socket, { t: "connected", port }, [fd]);
   } finally {
     fs.closeSync(fd);
   }

@@ -190,9 +190,10 @@ async function attach(
 async function dial(folders: MeshFolders, asked: Omit<DialRequest, "t">): Promise<net.Socket> {
   using socket = connectSeqpacket(folders.attachSocket);
   await sendMessage(socket, { t: "dial", ...asked }, []);
-  const { fds } = await receiveAnswer(socket);
+  const { value, fds } = await receiveAnswer(socket);
   const [fd, ...more] = fds;
   for (const extra of more) fs.closeSync(extra);
-  if (fd === undefined) throw new MeshError(Code.Unavailable, "Cannot connect: the mesh gave no socket");
-  return new net.Socket({ fd, allowHalfOpen: true }).connect({ port: asked.port, host: "127.0.0.1" });
+  if (fd === undefined || value.t !== "connected")
+    throw new MeshError(Code.Unavailable, "Cannot connect: the mesh gave no socket");
+  return new net.Socket({ fd, allowHalfOpen: true }).connect({ port: value.port, host: "127.0.0.1" });
 }

@@ -1,4 +1,5 @@
-import { planServices, type ServicePlan } from "./cluster-ips.ts";
+import { Code, MeshError } from "@lateen/errors";
+import { planServices, type ServicePlan, type ServicePort } from "./cluster-ips.ts";
 import { type DesiredPod, desiredPods, podKey } from "./desired-pods.ts";
 import type { Fabric } from "./fabric.ts";
 import { hostsFile, resolvConf } from "./hosts-file.ts";
@@ -9,6 +10,8 @@ import { openObservedFolder } from "./observed-folder.ts";
 import { observedFiles } from "./observed-objects.ts";
 import { planPods } from "./placement.ts";
 import { PodRuntime, type PodSurroundings } from "./pod-runtime.ts";
+import { type ServingPod, endpointsOf } from "./service-endpoints.ts";
+import { type ServiceRouter, createServiceRouter } from "./service-router.ts";
 import { type NodePlan, type TopologyPlan, nextHost } from "./topology.ts";
 
 export interface MeshPodsOptions {
@@ -31,6 +34,7 @@ export class MeshPods {
   readonly #o: MeshPodsOptions;
   readonly #around: PodSurroundings;
   readonly #observed: ReturnType<typeof openObservedFolder>;
+  readonly #router: ServiceRouter;
   readonly #pods = new Map<string, PodRuntime>();
   readonly #lastHost = new Map<string, number>();
   /** Pods of `local run`: wanted for as long as their command runs. */
@@ -41,6 +45,7 @@ export class MeshPods {
   #problems: readonly PlanProblem[] = [];
   #pending: readonly { readonly key: string; readonly why: string }[] = [];
   #writeProblem: string | null = null;
+  #routeProblem: string | null = null;
   #scheduled = false;
   #retrying = false;
   #closing = false;
@@ -48,13 +53,14 @@ export class MeshPods {
   constructor(o: MeshPodsOptions) {
     this.#o = o;
     this.#observed = openObservedFolder(o.folders.observed);
+    this.#router = createServiceRouter(o.topology.nodes.map((n) => o.fabric.node(n.name).fd));
     this.#around = {
       fabric: o.fabric,
       run: o.folders.run,
       logs: o.folders.logs,
       workingDir: o.workingDir,
       env: o.env,
-      hosts: (pod) => hostsFile(pod, this.#services, this.#named()),
+      hosts: (pod) => hostsFile(pod, this.#services, this.#serving()),
       resolvConf,
       systemPids: o.systemPids,
       onChange: () => this.#schedule(),
@@ -75,9 +81,22 @@ export class MeshPods {
   get pending(): readonly { readonly key: string; readonly why: string }[] {
     return this.#pending;
   }
-  /** Why the observed state could not be written, null when it was. */
-  get writeProblem(): string | null {
-    return this.#writeProblem;
+  /** Why what should be could not be carried out: on disk, in the kernel. */
+  get failures(): readonly string[] {
+    return [this.#writeProblem, this.#routeProblem].filter((p) => p !== null);
+  }
+
+  /**
+   * A ready pod behind a port of a Service.
+   * @throws MeshError NO_ROUTE when there is no such Service, port or pod
+   */
+  behindService(name: string, port: number): { readonly pod: PodRuntime; readonly port: number } {
+    const [service, wanted] = findService(this.#services, name, port);
+    for (const endpoint of endpointsOf(service, wanted, this.#serving())) {
+      const pod = this.#pods.get(podKey(endpoint.pod));
+      if (pod !== undefined) return { pod, port: endpoint.port };
+    }
+    throw new MeshError(Code.NoRoute, `Cannot reach Service "${name}": no pod behind port ${port} is ready`);
   }
 
   pod(key: string): PodRuntime | null {
@@ -126,6 +145,7 @@ export class MeshPods {
     this.#problems = [...serviceProblems, ...wanted.problems];
     if (!this.#closing) this.#carryOut([...wanted.pods, ...this.#commands.values()]);
     for (const pod of this.#pods.values()) pod.refreshHosts();
+    this.#routeProblem = this.#router.update(this.#services, this.#serving());
     this.#writeObserved();
     this.#o.onChange();
   }
@@ -159,8 +179,9 @@ export class MeshPods {
     return host;
   }
 
-  #named(): Parameters<typeof hostsFile>[2] {
+  #serving(): readonly ServingPod[] {
     return this.pods.map((p) => ({
+      spec: p.pod.spec,
       name: p.pod.name,
       namespace: p.pod.namespace,
       labels: p.pod.labels,
@@ -187,4 +208,27 @@ export class MeshPods {
       this.#schedule();
     }, 1_000).unref();
   }
+}
+
+function findService(
+  services: readonly ServicePlan[],
+  text: string,
+  port: number,
+): readonly [ServicePlan, ServicePort] {
+  const dot = text.lastIndexOf(".");
+  const found = services.filter((s) => s.name === text || (dot > 0 && `${s.name}.${s.namespace}` === text));
+  const [service] = found;
+  if (service === undefined) {
+    const all = services.map((s) => `${s.name}.${s.namespace}`).join(", ");
+    throw new MeshError(Code.NoRoute, `Cannot find Service "${text}": there are ${all === "" ? "none" : all}`);
+  }
+  if (found.length > 1)
+    throw new MeshError(
+      Code.BadInput,
+      `Cannot tell which Service "${text}" is: there is one in ${found.map((s) => s.namespace).join(" and ")}`,
+    );
+  const wanted = service.ports.find((p) => p.port === port && p.protocol === "TCP");
+  if (wanted !== undefined) return [service, wanted];
+  const ports = service.ports.map((p) => p.port).join(", ");
+  throw new MeshError(Code.NoRoute, `Cannot reach Service "${text}": it has no TCP port ${port}, but ${ports}`);
 }

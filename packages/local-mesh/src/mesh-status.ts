@@ -115,6 +115,6 @@ function allProblems(s: StatusSources): readonly string[] {
     ...s.problems,
     ...pods.problems.map((p) => `${p.object}: ${p.field === "" ? "" : `${p.field}: `}${p.message}`),
     ...pods.pending.map((p) => `Pod ${p.key} cannot start: ${p.why}`),
-    ...(pods.writeProblem === null ? [] : [pods.writeProblem]),
+    ...pods.failures,
   ];
 }
