@@ -33,7 +33,7 @@ export class Agent {
   readonly #ztunnels: Ztunnels;
   readonly #workers = new Map<string, PodWorker>();
   readonly #stop = new AbortController();
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Map<string, Set<() => void>>();
   readonly #world: WorkerWorld;
   readonly #repairs;
   /** Resolves when the desired set is known: before that a snapshot would stop proxies of pods that this agent merely forgot. */
@@ -67,10 +67,10 @@ export class Agent {
       del: (uid) => this.#ztunnels.del(uid),
       ztunnels: () => this.#ztunnels.count,
       claimedBy: (netnsId, uid) => this.#claimedBy(netnsId, uid),
-      changed: () => this.#changed(),
+      changed: (worker) => this.#changed(worker.uid),
       forgotten: (worker) => {
         if (this.#workers.get(worker.uid) === worker) this.#workers.delete(worker.uid);
-        this.#changed();
+        this.#changed(worker.uid);
       },
     };
   }
@@ -99,7 +99,6 @@ export class Agent {
     }
     this.#isSynced = true;
     this.#synced.resolve();
-    this.#changed();
   }
 
   #start(pod: DesiredPod): PodWorker {
@@ -140,11 +139,10 @@ export class Agent {
   #ztunnelsChanged(newestLost: boolean): void {
     const gone = newestLost || this.#ztunnels.count === 0;
     for (const worker of this.#workers.values()) worker.ztunnelsChanged(gone ? "untold" : "told");
-    this.#changed();
   }
 
-  #changed(): void {
-    for (const watcher of [...this.#watchers]) watcher();
+  #changed(uid: string): void {
+    for (const watcher of [...(this.#watchers.get(uid) ?? [])]) watcher();
     this.#recordTimer ??= setTimeout(() => {
       this.#recordTimer = null;
       this.#writeRecord();
@@ -200,8 +198,10 @@ export class Agent {
    */
   waitFor(uid: string, holds: (s: PodStatus | null) => boolean, signal: AbortSignal): Promise<PodStatus | null> {
     return new Promise((resolve) => {
+      const watchers = this.#watchers.get(uid) ?? new Set();
       const end = (): void => {
-        this.#watchers.delete(look);
+        watchers.delete(look);
+        if (watchers.size === 0) this.#watchers.delete(uid);
         signal.removeEventListener("abort", end);
         resolve(this.status(uid));
       };
@@ -210,7 +210,7 @@ export class Agent {
       };
       if (signal.aborted) return end();
       signal.addEventListener("abort", end, { once: true });
-      this.#watchers.add(look);
+      this.#watchers.set(uid, watchers.add(look));
       look();
     });
   }

@@ -6,9 +6,16 @@ import {
   listeningSockets,
   openNetns,
   openPodRedirection,
-  removePlan,
 } from "@lateen/linux";
 import { HBONE_PORT, INBOUND_PLAINTEXT_PORT, OUTBOUND_PORT, type InPodOptions, inPodPlan } from "@lateen/redirection";
+
+/** The rules and routes of one pod. */
+export interface PodRules extends Disposable {
+  apply(options: InPodOptions): void;
+  /** What differs from the plan, a sentence each. */
+  drift(options: InPodOptions): readonly string[];
+  remove(options: InPodOptions): void;
+}
 
 /** What the agent does to pods, as a port: tests put a table behind it. */
 export interface Kernel {
@@ -19,10 +26,8 @@ export interface Kernel {
   readonly idAt: (path: string) => string | null;
   /** Identity of the namespace that the agent itself runs in. */
   readonly ownId: () => string;
-  readonly apply: (netns: Netns, options: InPodOptions) => void;
-  /** What differs from the plan, a sentence each. */
-  readonly drift: (netns: Netns, options: InPodOptions) => readonly string[];
-  readonly remove: (netns: Netns, options: InPodOptions) => void;
+  /** Stays open as long as the pod: closing such a socket after a change makes the kernel wait, 10 ms and more. */
+  readonly rules: (netns: Netns) => PodRules;
   /** Ports of the proxy that do not listen in the namespace. */
   readonly silentPorts: (netns: Netns) => readonly number[];
 }
@@ -41,15 +46,15 @@ export const nodeKernel: Kernel = {
     using own = currentNetns();
     return own.id;
   },
-  apply(netns, options) {
-    using redirection = openPodRedirection(netns.fd);
-    redirection.apply(inPodPlan(options));
+  rules(netns) {
+    const redirection = openPodRedirection(netns.fd);
+    return {
+      apply: (options) => redirection.apply(inPodPlan(options)),
+      drift: (options) => redirection.drift(inPodPlan(options)),
+      remove: (options) => redirection.remove(inPodPlan(options)),
+      [Symbol.dispose]: () => redirection[Symbol.dispose](),
+    };
   },
-  drift(netns, options) {
-    using redirection = openPodRedirection(netns.fd);
-    return redirection.drift(inPodPlan(options));
-  },
-  remove: (netns, options) => removePlan(netns.fd, inPodPlan(options)),
   silentPorts(netns) {
     const listening = new Set(listeningSockets(netns.fd).map((a) => a.port));
     return PROXY_PORTS.filter((port) => !listening.has(port));

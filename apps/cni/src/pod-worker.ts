@@ -6,7 +6,7 @@ import type { Logger } from "@lateen/telemetry";
 import type { AgentUpdate } from "@lateen/zds";
 import type { DesiredPod } from "./desired-pods.ts";
 import type { IdentityProbe } from "./identity-probe.ts";
-import type { Kernel } from "./node-kernel.ts";
+import type { Kernel, PodRules } from "./node-kernel.ts";
 import {
   type Conditions,
   type Observed,
@@ -61,6 +61,7 @@ export class PodWorker {
   #wanted: Wanted | null;
   #observed: Observed = nothingObserved;
   #netns: Netns | null = null;
+  #rules: PodRules | null = null;
   /** Options that the rules in the namespace were made from. */
   #applied: InPodOptions | null = null;
   #enrolledOnce = false;
@@ -117,12 +118,21 @@ export class PodWorker {
 
   /** The pod as it must be. What is behind its path is looked at again: paths of descriptors and processes get new owners. */
   want(pod: DesiredPod, node: InPodOptions): void {
+    const isElsewhere = this.#netns !== null && this.#idAt(pod.netns) !== this.#netns.id;
+    if (this.#wanted !== null && !isElsewhere && JSON.stringify(pod) === JSON.stringify(this.#pod)) return;
     this.#pod = pod;
     this.#options = this.#optionsOf(pod, node);
     this.#wanted = this.#wantedOf(pod);
-    if (this.#netns !== null && this.#world.kernel.idAt(pod.netns) !== this.#netns.id)
-      this.#observe({ netnsPath: null });
+    if (isElsewhere) this.#observe({ netnsPath: null });
     this.#settle();
+  }
+
+  #idAt(path: string): string | null {
+    try {
+      return this.#world.kernel.idAt(path);
+    } catch {
+      return null; // not to be looked at, so not to be opened either: that step will say why
+    }
   }
 
   /** The pod must not be enrolled any more. */
@@ -133,7 +143,7 @@ export class PodWorker {
 
   /** Takes over what a former agent left, to remove it. */
   cleanUp(left: LeftBehind): void {
-    this.#netns = left.netns;
+    this.#hold(left.netns);
     this.#applied = left.options;
     this.#observed = { ...nothingObserved, netnsPath: this.#pod.netns, rules: "unsure" };
     this.leave();
@@ -167,10 +177,10 @@ export class PodWorker {
 
   /** Compares kernel and plan, and repairs. @returns what differed */
   checkDrift(): readonly string[] {
-    const [netns, applied] = [this.#netns, this.#applied];
-    if (netns === null || applied === null || this.#wanted === null || this.#running) return [];
+    const [netns, rules, applied] = [this.#netns, this.#rules, this.#applied];
+    if (netns === null || rules === null || applied === null || this.#wanted === null || this.#running) return [];
     try {
-      const drift = this.#world.kernel.drift(netns, applied);
+      const drift = rules.drift(applied);
       if (drift.length === 0) return this.#checkListeners(netns);
       this.#observe({ rules: null, conditions: { ...this.#observed.conditions, rulesVerified: false } });
       this.#settle();
@@ -195,8 +205,21 @@ export class PodWorker {
   close(): void {
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
+    this.#hold(null);
+  }
+
+  /** Takes over a namespace, or lets go of the one held. What cannot be taken over is closed. */
+  #hold(netns: Netns | null): void {
+    let rules: PodRules | null = null;
+    try {
+      rules = netns === null ? null : this.#world.kernel.rules(netns);
+    } catch (e) {
+      netns?.[Symbol.dispose]();
+      throw e;
+    }
+    this.#rules?.[Symbol.dispose]();
     this.#netns?.[Symbol.dispose]();
-    this.#netns = null;
+    [this.#netns, this.#rules] = [netns, rules];
   }
 
   #observe(change: Partial<Observed>): void {
@@ -295,10 +318,11 @@ export class PodWorker {
     }
   }
 
-  /** @throws Error when the pod left in the middle of a step */
-  #held(): Netns {
-    if (this.#netns === null) throw new MeshError(Code.Bug, "Cannot go on: the pod's namespace is not open");
-    return this.#netns;
+  /** @throws MeshError BUG when a step runs before its time */
+  #held(): { readonly netns: Netns; readonly rules: PodRules } {
+    const [netns, rules] = [this.#netns, this.#rules];
+    if (netns !== null && rules !== null) return { netns, rules };
+    throw new MeshError(Code.Bug, "Cannot go on: the pod's namespace is not open");
   }
 
   #open(): void {
@@ -313,8 +337,7 @@ export class PodWorker {
       opened[Symbol.dispose]();
       throw new MeshError(Code.BadInput, `Cannot enrol pod: the namespace behind "${path}" belongs to ${owner}`);
     }
-    this.#netns?.[Symbol.dispose]();
-    this.#netns = opened;
+    this.#hold(opened);
     this.#applied = null;
     this.#enrolledOnce = false;
     this.#observe({ ...nothingObserved, netnsPath: path });
@@ -324,7 +347,7 @@ export class PodWorker {
     const options = this.#options;
     this.#applied = options;
     this.#observe({ rules: "unsure" });
-    this.#world.kernel.apply(this.#held(), options);
+    this.#held().rules.apply(options);
     this.#observe({
       rules: JSON.stringify(options),
       conditions: { ...this.#observed.conditions, rulesVerified: false },
@@ -333,24 +356,24 @@ export class PodWorker {
 
   /** The rules are read back while the proxy makes its listeners. */
   async #tell(): Promise<void> {
-    const netns = this.#held();
+    const { netns, rules } = this.#held();
     const answer = this.#world.add(this.#pod, this.#world.kernel.duplicate(netns));
-    const conditions: Conditions = { ...noConditions, rulesVerified: this.#rulesHold(netns) };
+    const conditions: Conditions = { ...noConditions, rulesVerified: this.#drift(rules).length === 0 };
     const { result, why } = await answer;
     if (this.#netns !== netns) return;
     if (result === "done") return this.#observe({ told: "yes", conditions });
     throw new NotYet(result === "refused" ? `ztunnel: ${why}` : why);
   }
 
-  #rulesHold(netns: Netns): boolean {
-    return this.#world.kernel.drift(netns, this.#applied ?? this.#options).length === 0;
+  #drift(rules: PodRules): readonly string[] {
+    return rules.drift(this.#applied ?? this.#options);
   }
 
   async #verify(): Promise<void> {
-    const netns = this.#held();
+    const { netns, rules } = this.#held();
     const identity = this.#world.identity(this.uid, VERIFY_DEADLINE_MS, this.#world.signal);
     const before = this.#observed.conditions;
-    const drift = before.rulesVerified ? [] : this.#world.kernel.drift(netns, this.#applied ?? this.#options);
+    const drift = before.rulesVerified ? [] : this.#drift(rules);
     const silent = this.#world.kernel.silentPorts(netns);
     const noIdentity = await identity;
     if (this.#netns !== netns) return;
@@ -367,7 +390,7 @@ export class PodWorker {
   }
 
   #remove(): void {
-    if (this.#netns !== null) this.#world.kernel.remove(this.#netns, this.#applied ?? this.#options);
+    this.#rules?.remove(this.#applied ?? this.#options);
     this.#applied = null;
     this.#enrolledOnce = false;
     this.#observe({ rules: null, conditions: noConditions });

@@ -35,17 +35,11 @@ export {
   type CapturedPacket,
   openCapture,
 } from "./packet-capture.ts";
+export { listeningSockets } from "./listeners.ts";
 export { type PcapFile, createPcapFile, encodePcapHeader, encodePcapPacket } from "./pcap.ts";
 export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mounts.ts";
 export { type HeldProcess, holdProcess, reapOrphans } from "./processes.ts";
-export {
-  type CgroupPod,
-  listeningSockets,
-  parseCgroupPod,
-  parseListeners,
-  parseStartTime,
-  processStartTime,
-} from "./procfs.ts";
+export { type CgroupPod, parseCgroupPod, parseListeners, parseStartTime, processStartTime } from "./procfs.ts";
 export { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
 export {
   type Incoming,

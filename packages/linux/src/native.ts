@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import process from "node:process";
 import { Code, MeshError } from "@lateen/errors";
+import type * as KoffiModule from "koffi";
 
 /** Memory given to C: a view, whose length the caller of this file has checked, or NULL. */
 export type Bytes = Uint8Array | null;
@@ -55,7 +56,7 @@ export interface Native {
   readonly abort: () => void;
 }
 
-type Koffi = typeof import("koffi");
+type Koffi = Pick<typeof KoffiModule, "load" | "errno" | "address">;
 
 const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;

@@ -1,11 +1,13 @@
+import { Buffer } from "node:buffer";
 import fs from "node:fs";
 import process from "node:process";
 import { requireRoot } from "@lateen/testkit";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as libc from "./libc.ts";
+import { decodeListener, encodeListenersRequest, listeningSockets } from "./listeners.ts";
 import { createNetns } from "./namespaces.ts";
-import { listeningSockets, parseCgroupPod, parseListeners, parseStartTime, processStartTime } from "./procfs.ts";
+import { parseCgroupPod, parseListeners, parseStartTime, processStartTime, procfsListeners } from "./procfs.ts";
 import { socketFactory } from "./sockets.ts";
 
 const UID = "8d3f0a52-1c11-4a07-9d4e-7f4c4b1a2c3d";
@@ -94,6 +96,16 @@ test.skipIf(requireRoot())("listeners of a namespace, not those of this process'
     backlog: 1,
   });
   expect(listeningSockets(pod.fd)).toEqual([{ ip: "::", port: 15_006 }]);
+  expect(procfsListeners(pod.fd)).toEqual([{ ip: "::", port: 15_006 }]);
   libc.close(fd);
   expect(fs.existsSync("/proc/thread-self/net/tcp")).toBe(true);
+});
+
+test("questions and answers about listeners have the kernel's layout", () => {
+  expect(Buffer.from(encodeListenersRequest(2, 7)).toString("hex")).toBe(
+    "480000001400010307000000000000000206000000040000" + "00".repeat(48),
+  );
+  const v4 = Buffer.from("020a00003a99000a7f000001" + "00".repeat(60), "hex");
+  expect(decodeListener(v4)).toEqual({ ip: "127.0.0.1", port: 15_001 });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (b) => void decodeListener(b)));
 });

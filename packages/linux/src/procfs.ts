@@ -54,8 +54,8 @@ function readUpTo(fd: number, maxBytes: number): string {
   return parts.join("");
 }
 
-/** TCP sockets that listen in a network namespace, both families. */
-export function listeningSockets(netns: number): readonly SocketAddress[] {
+/** What procfs says of the listening TCP sockets of a namespace. Slow where the kernel's table is big: milliseconds. */
+export function procfsListeners(netns: number): readonly SocketAddress[] {
   return inNetns(netns, () => [...parseListeners(readTable("tcp")), ...parseListeners(readTable("tcp6"))]);
 }
 
