@@ -34,10 +34,10 @@ test("folders are private, and what a dead mesh left is gone", () => {
     const folders = meshFolders({ mesh: "m", env: { LATEEN_STATE_HOME: home }, uid: 0 });
     if (!folders.ok) throw folders.error;
     prepareFolders(folders.value);
-    fs.writeFileSync(path.join(folders.value.run, "api.sock"), "");
+    fs.writeFileSync(path.join(folders.value.observed, "old.yaml"), "");
     fs.writeFileSync(path.join(folders.value.applied, "kept.yaml"), "");
     prepareFolders(folders.value);
-    expect(fs.existsSync(folders.value.apiSocket)).toBe(false);
+    expect(fs.readdirSync(folders.value.observed)).toEqual([]);
     expect(fs.readdirSync(folders.value.applied)).toEqual(["kept.yaml"]);
     expect(fs.statSync(folders.value.state).mode & 0o777).toBe(0o700);
   } finally {

@@ -76,12 +76,12 @@ function stateHome(o: { readonly env: Readonly<Record<string, string | undefined
 }
 
 /**
- * Makes the folders of a mesh that is about to start: nothing observed or at run time is left from before.
+ * Makes the folders of a mesh that is about to start: nothing observed is left from before.
  * @throws MeshError UNAVAILABLE naming the folder that cannot be made or written
  */
 export function prepareFolders(folders: MeshFolders): void {
   try {
-    for (const stale of [folders.run, folders.observed, folders.tokens])
+    for (const stale of [folders.observed, folders.tokens])
       fs.rmSync(stale, { recursive: true, force: true });
     for (const folder of [
       folders.state,
