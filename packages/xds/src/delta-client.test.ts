@@ -144,7 +144,7 @@ describe("the pause before the next stream", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (random) => {
         const ms = new Backoff().after(error, random);
-        return ms > 10 && ms <= 20;
+        return ms >= 10 && ms <= 20; // rounding may take the whole half
       }),
     ));
 });
