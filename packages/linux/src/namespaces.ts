@@ -1,8 +1,9 @@
 import fs from "node:fs";
-import { MeshError } from "@lateen/errors";
+import { Code, MeshError } from "@lateen/errors";
 import { CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import * as libc from "./libc.ts";
 import { native } from "./native.ts";
+import { errnoOf } from "./system-error.ts";
 
 /** A network namespace held by its descriptor. It lives while any descriptor, process or mount holds it. */
 export interface Netns extends Disposable {
@@ -54,9 +55,28 @@ export function returnOrAbort(back: () => void): void {
   }
 }
 
+/**
+ * Makes sure that the way back is open before leaving: in a user namespace the thread's own namespace may belong to somebody else.
+ * Entering the namespace where the thread is already changes nothing, but asks the same permission.
+ * @throws MeshError DENIED
+ */
+export function checkReturn(own: number, kind: number): void {
+  try {
+    libc.setns(own, kind);
+  } catch (e) {
+    throw new MeshError(
+      Code.Denied,
+      "Cannot leave the thread's namespace: there would be no way back (it belongs to another user namespace)",
+      { errno: errnoOf(e) ?? "" },
+      e,
+    );
+  }
+}
+
 /** A network namespace without a name, made and held by its descriptor alone. It has `lo`, which is down. */
 export function createNetns(): Netns {
   using own = currentNetns();
+  checkReturn(own.fd, CLONE_NEWNET);
   libc.unshare(CLONE_NEWNET);
   try {
     return currentNetns();
@@ -71,6 +91,7 @@ export function createNetns(): Netns {
  */
 export function inNetns<T>(fd: number, fn: () => T): T {
   using own = currentNetns();
+  checkReturn(own.fd, CLONE_NEWNET);
   libc.setns(fd, CLONE_NEWNET);
   try {
     return fn();

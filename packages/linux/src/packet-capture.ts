@@ -6,6 +6,7 @@ import * as libc from "./libc.ts";
 import { inNetns } from "./namespaces.ts";
 import { type Watch, watchFd } from "./readiness.ts";
 import { encodePacket } from "./sockaddr.ts";
+import { errnoOf } from "./system-error.ts";
 
 const ETH_P_ALL = 3;
 const RECEIVE_BUFFER = 8 << 20;
@@ -132,6 +133,16 @@ class RunningCapture implements Capture {
   }
 }
 
+/** More room for bursts; beyond the system's limit only where that is allowed. */
+function growReceiveBuffer(fd: number): void {
+  try {
+    libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_RCVBUFFORCE, RECEIVE_BUFFER);
+  } catch (e) {
+    if (errnoOf(e) !== "EPERM") throw e; // in a user namespace
+    libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_RCVBUF, RECEIVE_BUFFER);
+  }
+}
+
 function packetSocket(o: CaptureOptions): number {
   return inNetns(o.netns, () => {
     const index = libc.interfaceIndex(o.interfaceName);
@@ -140,7 +151,7 @@ function packetSocket(o: CaptureOptions): number {
     // Protocol 0 until it is bound: otherwise it would take packets of every interface in between.
     const fd = libc.socket(k.AF_PACKET, k.SOCK_RAW | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC, 0);
     try {
-      libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_RCVBUFFORCE, RECEIVE_BUFFER);
+      growReceiveBuffer(fd);
       if (o.direction === "in") libc.setsockoptInt(fd, k.SOL_PACKET, k.PACKET_IGNORE_OUTGOING, 1);
       libc.bind(fd, encodePacket(ETH_P_ALL, index));
       return fd;

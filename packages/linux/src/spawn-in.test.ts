@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { requireRoot } from "@lateen/testkit";
+import { requirePrograms, requireRoot } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createNetns, currentNetns } from "./namespaces.ts";
 import { holdProcess } from "./processes.ts";
@@ -137,5 +137,35 @@ describe.skipIf(requireRoot())("processes in other namespaces", () => {
     await new Promise<void>((resolve) => held.onEnd(resolve));
     expect(() => held.signal(9)).toThrow("ESRCH");
     expect(() => holdProcess(2 ** 22 + 1)).toThrow("ESRCH");
+  });
+});
+
+describe.skipIf(requireRoot() || requirePrograms("unshare"))("in a user namespace", () => {
+  const index = JSON.stringify(fileURLToPath(new URL("./index.ts", import.meta.url)));
+  const inside = (flags: readonly string[], code: string): Promise<string> => {
+    const node = [process.execPath, "--conditions=lateen:source", "--input-type=module", "-e", code];
+    return output(spawnIn({}, "unshare", ["--user", "--map-root-user", ...flags, "--", ...node], piped));
+  };
+
+  test("the same code works", async () => {
+    const code = `
+      import { createNetns, listeningSockets, openRtnetlink, spawnIn } from ${index};
+      using pod = createNetns();
+      using route = openRtnetlink(pod.fd);
+      route.setLink("lo", { up: true });
+      const mounts = [{ t: "bind", source: "/dev/null", target: "/etc/hosts", readOnly: true }];
+      spawnIn({ netns: pod.fd, pid: "new", mounts }, "/bin/sh", ["-c", "wc -c < /etc/hosts; echo $$"], { stdio: "inherit" });
+      console.log(listeningSockets(pod.fd).length);
+    `;
+    const lines = (await inside(["--mount", "--net", "--pid", "--fork", "--mount-proc"], code)).trim().split("\n");
+    expect(lines.toSorted()).toEqual(["0", "0", "1"]);
+  });
+
+  test("leaving a namespace to which there is no way back is refused, not begun", async () => {
+    const code = `
+      import { createNetns } from ${index};
+      try { createNetns(); } catch (e) { console.log(e.code, e.facts.errno); }
+    `;
+    expect(await inside([], code)).toBe("DENIED EPERM\n");
   });
 });

@@ -4,7 +4,7 @@ import { Code, MeshError } from "@lateen/errors";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
 import { type MountPlan, keepMountsInside, mountAll } from "./mounts.ts";
-import { returnOrAbort } from "./namespaces.ts";
+import { checkReturn, returnOrAbort } from "./namespaces.ts";
 
 /** Namespaces for what starts while they are entered. What is left out stays the caller's. */
 export interface NamespaceOptions {
@@ -27,6 +27,7 @@ type Undo = () => void;
 function enterWith(file: string, kind: number, enter: () => void): Undo {
   const own = libc.open(`/proc/thread-self/ns/${file}`, k.O_RDONLY | k.O_CLOEXEC);
   try {
+    checkReturn(own, kind);
     enter();
   } catch (e) {
     libc.close(own);
@@ -38,20 +39,39 @@ function enterWith(file: string, kind: number, enter: () => void): Undo {
   };
 }
 
-/** Coming home to a mount namespace loses root and current folder, so they are held and taken up again. */
-function enterMounts(plans: readonly MountPlan[]): Undo {
+/** Where the thread's paths begin. Entering a mount namespace, even its own, loses it, so it is held and taken up again. */
+function holdPlace(): { takeUp(): void; letGo(): void } {
   const root = libc.open("/", k.O_PATH | k.O_DIRECTORY | k.O_CLOEXEC);
   const folder = libc.open(".", k.O_PATH | k.O_DIRECTORY | k.O_CLOEXEC);
-  const undoNamespace = enterWith(FILE.mnt, k.CLONE_NEWNS, () => libc.unshare(k.CLONE_NEWNS));
+  return {
+    takeUp() {
+      libc.fchdir(root);
+      libc.chroot(".");
+      libc.fchdir(folder);
+    },
+    letGo() {
+      libc.close(root);
+      libc.close(folder);
+    },
+  };
+}
+
+function enterMounts(plans: readonly MountPlan[]): Undo {
+  libc.unshare(k.CLONE_FS); // threads that share root and folder may not change their mount namespace
+  const place = holdPlace();
+  const undos: Undo[] = [];
   const undo = (): void => {
-    undoNamespace();
-    libc.fchdir(root);
-    libc.chroot(".");
-    libc.fchdir(folder);
-    libc.close(root);
-    libc.close(folder);
+    for (const one of undos.reverse()) one();
+    place.takeUp();
+    place.letGo();
   };
   try {
+    undos.push(
+      enterWith(FILE.mnt, k.CLONE_NEWNS, () => {
+        place.takeUp();
+        libc.unshare(k.CLONE_NEWNS);
+      }),
+    );
     keepMountsInside();
     mountAll(plans);
   } catch (e) {
