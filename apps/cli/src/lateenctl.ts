@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { explain } from "./explain/command.ts";
 import { local } from "./local/command.ts";
 import { version } from "./version.ts";
 import { ztunnelConfig } from "./ztunnel-config/command.ts";
@@ -7,5 +8,5 @@ import { ztunnelConfig } from "./ztunnel-config/command.ts";
 export const lateenctl: Command = {
   name: "lateenctl",
   summary: "run, explain and inspect a Lateen mesh",
-  commands: [local, ztunnelConfig, version],
+  commands: [local, explain, ztunnelConfig, version],
 };
