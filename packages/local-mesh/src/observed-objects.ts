@@ -36,6 +36,7 @@ export function observedPod(pod: DesiredPod, status: PodStatus): ManifestObject 
       ...(owner === null
         ? {}
         : {
+            generateName: `${owner.replicaSet}-`,
             ownerReferences: [
               {
                 apiVersion: "apps/v1",

@@ -28,7 +28,7 @@ export function renderExplanation(e: ExplainedConnection): string {
     ...(e.path.expected.length === 0 ? [] : [`         the peer must be ${e.path.expected.join(" or ")}`]),
     ...e.path.steps.slice(0, -1).map((step) => `         - ${step}`),
     "",
-    ...policy.map((line, i) => `${i === 0 ? "policy   " : "         "}${line}`),
+    ...policy.map((line, i) => `${i === 0 ? "policy   " : "         "}${line.replace(/^policy /, "")}`),
     "",
     `result   ${e.verdict.allowed ? "allowed" : "refused"}: ${e.verdict.why}`,
   ];
