@@ -1,16 +1,11 @@
 import { type Collection, Graph, type Source } from "@lateen/collections";
-import { type Problem, type Snapshot, formatProblem } from "@lateen/manifests";
+import type { Problem, Snapshot } from "@lateen/manifests";
 import type { Kind, Resources } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import { type MeshModel, type MeshModelOptions, meshModel } from "@lateen/translation";
-import {
-  ADDRESS_TYPE,
-  AUTHORIZATION_TYPE,
-  encodeAuthorization,
-  encodeService,
-  encodeWorkload,
-} from "@lateen/xds-types";
+import { ProblemLog } from "./problem-log.ts";
 import type { ResourceCache } from "./resource-cache.ts";
+import { ResourceFeed } from "./resource-feed.ts";
 
 /** Kinds that the model follows from; the others are validated and have no effect on the node proxies. */
 const KINDS = ["Pod", "Service", "Namespace", "Node", "AuthorizationPolicy", "PeerAuthentication"] as const;
@@ -25,11 +20,13 @@ export class MeshFeed {
   readonly #sources: Sources;
   readonly #log: Logger;
   #problems: readonly Problem[] = [];
-  #told: ReadonlySet<string> = new Set();
+  readonly #feed: ResourceFeed;
+  readonly #problemLog: ProblemLog;
 
   constructor(cache: ResourceCache, options: MeshModelOptions, log: Logger) {
     const source = <K extends Followed>(kind: K): Source<Resources[K]> => this.graph.source<Resources[K]>(kind);
     this.#log = log;
+    this.#problemLog = new ProblemLog(log);
     this.#sources = {
       Pod: source("Pod"),
       Service: source("Service"),
@@ -51,10 +48,9 @@ export class MeshFeed {
       },
       options,
     );
-    // Policies first: a workload that names one which its proxy does not know yet would be open (control-plane 4.1).
-    publish(this.model.authorizations, (changes) => cache.update(AUTHORIZATION_TYPE, changes), encodeAuthorization);
-    publish(this.model.workloads, (changes) => cache.update(ADDRESS_TYPE, changes), encodeWorkload);
-    publish(this.model.services, (changes) => cache.update(ADDRESS_TYPE, changes), encodeService);
+    this.#feed = new ResourceFeed(this.model, cache, (name, error) =>
+      log.error("cannot encode a resource, its last good form stays", { name, error: String(error) }),
+    );
   }
 
   /** Everything that is wrong with the folders now. */
@@ -66,24 +62,32 @@ export class MeshFeed {
     return this.#sources.Pod;
   }
 
-  /** Takes the newest state of the folders. A problem is logged when it appears, not again while it stays. */
+  /** Takes the newest state of the folders, in one step. A problem is logged when it appears, not again while it stays. */
   take(snapshot: Snapshot): void {
     const wanted = new Map<Followed, Map<string, Resources[Followed]>>(KINDS.map((kind) => [kind, new Map()]));
     for (const { resource } of snapshot.resources.values())
       wanted.get(resource.kind as Followed)?.set(sourceKey(resource), resource as Resources[Followed]);
-    this.graph.update(() => {
-      for (const [kind, objects] of wanted) replace(this.#sources[kind] as Source<unknown>, objects);
-    });
-    this.#tell(snapshot.problems);
+    try {
+      this.graph.update(() => {
+        for (const [kind, objects] of wanted) replace(this.#sources[kind] as Source<unknown>, objects);
+      });
+    } catch (error) {
+      // A bug of the translation. Whatever followed before it still goes out, and the next change has another try.
+      this.#log.error("cannot derive the mesh from its objects", { error: String(error) });
+    }
+    this.#feed.flush();
+    this.#problems = [...snapshot.problems, ...this.#unheeded(snapshot)];
+    this.#problemLog.report(this.#problems);
   }
 
-  #tell(problems: readonly Problem[]): void {
-    const lines = new Map(problems.map((problem) => [formatProblem(problem), problem]));
-    for (const [line, { severity }] of lines)
-      if (!this.#told.has(line)) this.#log[severity === "error" ? "error" : "warn"](line);
-    for (const line of this.#told) if (!lines.has(line)) this.#log.info("mended", { problem: line });
-    this.#told = new Set(lines.keys());
-    this.#problems = problems;
+  /** Policies that are valid and yet not, or not wholly, in force. */
+  #unheeded(snapshot: Snapshot): readonly Problem[] {
+    return this.model.policyEffects.entries().flatMap(([key, effect]): readonly Problem[] => {
+      if (effect.status === "Accepted") return [];
+      const { file, line } = snapshot.resources.get(`AuthorizationPolicy/${key}`) ?? { file: "", line: 0 };
+      const object = `AuthorizationPolicy ${key}`;
+      return [{ severity: "warning", file, line, column: 1, object, path: "", message: effect.message }];
+    });
   }
 }
 
@@ -100,14 +104,4 @@ function sourceKey(o: {
 function replace(source: Source<unknown>, objects: ReadonlyMap<string, unknown>): void {
   for (const [key] of source.entries()) if (!objects.has(key)) source.set(key, undefined);
   for (const [key, object] of objects) source.set(key, object);
-}
-
-function publish<T>(
-  collection: Collection<T>,
-  update: (changes: ReadonlyMap<string, Uint8Array | null>) => void,
-  encode: (value: T) => Uint8Array,
-): void {
-  collection.subscribe((changes) =>
-    update(new Map(changes.map(({ key, after }) => [key, after === undefined ? null : encode(after)]))),
-  );
 }

@@ -10,8 +10,11 @@ import { OptionalClientCertificate, type ServerTls } from "./server-credentials.
 const RETRY_MS = 30_000;
 
 /** Names by which clients know the control plane; Istio's, so that its clients need no other. */
-const NAMES = ["istiod.istio-system.svc", "istiod.istio-system.svc.cluster.local", "lateen-controlplane", "localhost"];
-const LOOPBACK = ["127.0.0.1", "::1"];
+const namesOf = ({ ROOT_NAMESPACE: ns, CLUSTER_DOMAIN: domain, SERVER_NAMES }: Config): readonly string[] => [
+  ...[`istiod.${ns}.svc`, `istiod.${ns}.svc.${domain}`, `istiod-remote.${ns}.svc`, `istio-pilot.${ns}.svc`],
+  ...["lateen-controlplane", "localhost", "127.0.0.1", "::1"],
+  ...SERVER_NAMES,
+];
 
 /** The control plane's own certificate, issued by its own authority and renewed at half of its life. */
 export async function serverCredentials(
@@ -19,7 +22,7 @@ export async function serverCredentials(
   config: Config,
   o: { readonly signal: AbortSignal; readonly clock: Clock; readonly log: Logger },
 ): Promise<OptionalClientCertificate> {
-  const names = [...new Set([...NAMES, ...LOOPBACK, ...config.SERVER_NAMES])].map((name) => {
+  const names = [...new Set(namesOf(config))].map((name) => {
     const ip = parseIp(name);
     return ip.ok ? ({ t: "ip", value: ip.value } as const) : ({ t: "dns", value: name } as const);
   });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { type Routes, jsonReply, serveHttp } from "@lateen/admin-http";
 import {
   type Authority,
@@ -19,6 +19,7 @@ import { type Snapshot, formatProblem, watchManifests } from "@lateen/manifests"
 import type { Logger, Logging } from "@lateen/telemetry";
 import type { Config } from "./config.ts";
 import { DiscoveryService } from "./discovery-service.ts";
+import { bindGrpc, closeGrpc, createGrpcServer } from "./grpc-server.ts";
 import { MeshFeed } from "./mesh-feed.ts";
 import { podView } from "./pod-view.ts";
 import { ResourceCache } from "./resource-cache.ts";
@@ -30,7 +31,6 @@ export interface ControlPlane extends AsyncDisposable {
   readonly debugPort: number;
 }
 
-const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 const VERSION_LENGTH = 16;
 const versionOf = (body: Uint8Array): string =>
   createHash("sha256").update(body).digest("hex").slice(0, VERSION_LENGTH);
@@ -53,7 +53,9 @@ async function authorityOf(config: Config, log: Logger): Promise<Authority> {
     maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
   });
   for (const problem of authority.problems) log.warn(problem);
-  await replaceFile(join(config.STATE_DIR, "root-cert.pem"), authority.rootsPem, 0o644);
+  const path = join(config.STATE_DIR, "root-cert.pem");
+  const published = await readFile(path, "utf8").catch(() => null); // none yet, or unreadable: then writing says why
+  if (published !== authority.rootsPem) await replaceFile(path, authority.rootsPem, 0o644);
   return authority;
 }
 
@@ -93,6 +95,8 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
   const onChange = (snapshot: Snapshot): void => feed.take(snapshot);
   scope.own(await watchManifests({ dirs: config.CONFIG_DIRS, signal: stop.signal, onChange }));
   const trustedNodeAccounts = config.CA_TRUSTED_NODE_ACCOUNTS;
+  const server = createGrpcServer();
+  scope.defer(() => closeGrpc(server));
   const discovery = scope.own(
     new DiscoveryService(
       cache,
@@ -108,11 +112,9 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
     log: caLog,
   });
   const tls = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log: caLog });
-  const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES });
   server.addService(discovery.definition, discovery.handlers);
   server.addService(ca.definition, ca.implementation);
-  const port = await bind(server, config.DISCOVERY_ADDRESS, tls);
-  scope.defer(() => server.forceShutdown());
+  const port = await bindGrpc(server, config.DISCOVERY_ADDRESS, tls);
   // Served last: who finds it ready finds everything.
   scope.own(await serveHttp(config.READINESS_ADDRESS, { "GET /ready": () => ({ status: 200, body: "ready\n" }) }));
   const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, debugRoutes(feed, discovery)));
@@ -147,17 +149,4 @@ function authentication(config: Config): (proof: Proof) => Result<Caller> {
   }
   const verifyToken = localTokenVerifier({ publicKeyPem, audience: config.TOKEN_AUDIENCE, nowMs: Date.now });
   return (proof) => authenticateCaller(proof, { trustDomain: config.TRUST_DOMAIN, verifyToken });
-}
-
-async function bind(server: Server, address: string, tls: ServerCredentials): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync(address, tls, (error, port) => (error === null ? resolve(port) : reject(error)));
-  return promise.catch((cause: unknown) => {
-    throw new MeshError(
-      Code.Unavailable,
-      `Cannot listen on ${address}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {},
-      cause,
-    );
-  });
 }

@@ -1,0 +1,2 @@
+export { type Config, parseConfig } from "./config.ts";
+export { type ControlPlane, startControlPlane } from "./wire.ts";
