@@ -290,6 +290,18 @@ const CASES: readonly Case[] = [
     },
   ],
   [
+    "abort after our own end still closes both",
+    async (a, b) => {
+      a.attach();
+      b.attach();
+      a.send(10);
+      a.call((s) => s.end());
+      await b.until("the end", () => b.ended);
+      a.call((s) => s.abort());
+      await bothClosed(a, b, ["aborted", "reset"]);
+    },
+  ],
+  [
     "bytes may be sent from inside onData",
     async (a, b) => {
       b.onBytes = (bytes) => {

@@ -49,8 +49,7 @@ class PortableDataPath implements DataPath {
       pauseOnConnect: true,
       noDelay: true,
       highWaterMark: HIGH_WATER_BYTES,
-      keepAlive: options.keepAlive !== null,
-      keepAliveInitialDelay: (options.keepAlive?.idleSec ?? 0) * 1000,
+      ...this.#keepAlive(options),
     });
     let failure: unknown = null;
     server.on("error", (error) => (failure ??= error)); // reported below; later ones (EMFILE on accept) leave it listening
@@ -113,14 +112,19 @@ class PortableDataPath implements DataPath {
     };
   }
 
+  /** A factory sets all three times itself; the runtime can set one, and would overwrite the others. */
+  #keepAlive({ keepAlive }: ListenOptions | ConnectOptions): { keepAlive: boolean; keepAliveInitialDelay: number } {
+    const ours = this.#sockets === null && keepAlive !== null;
+    return { keepAlive: ours, keepAliveInitialDelay: ours ? keepAlive.idleSec * 1000 : 0 };
+  }
+
   #clientSocket(options: ConnectOptions): Socket {
     const common = {
       allowHalfOpen: true,
       noDelay: true,
       manualStart: true,
       highWaterMark: HIGH_WATER_BYTES,
-      keepAlive: options.keepAlive !== null,
-      keepAliveInitialDelay: (options.keepAlive?.idleSec ?? 0) * 1000,
+      ...this.#keepAlive(options),
     };
     if (this.#sockets === null) return new Socket(common);
     const fd = this.#sockets.client(options);

@@ -15,11 +15,14 @@ import { StreamDuplex } from "./stream-duplex.ts";
 const MAX_CHAIN = 10;
 
 /**
- * Resets what carries a TLS socket, which then closes by itself. Never at once: taking the handle away below TLS inside one of
- * its own callbacks crashes the process.
+ * Resets what carries a TLS socket, then closes that too (in some states it does not follow by itself). Never at once: taking
+ * the handle away below TLS inside one of its own callbacks crashes the process.
  */
-function tearDown(carrier: ByteStream): void {
-  setImmediate(() => carrier.abort());
+function tearDown(carrier: ByteStream, tls: TLSSocket): void {
+  setImmediate(() => {
+    carrier.abort();
+    tls.destroy();
+  });
 }
 
 class NodeSecureStream extends NodeStream implements SecureStream {
@@ -28,7 +31,7 @@ class NodeSecureStream extends NodeStream implements SecureStream {
   constructor(tls: TLSSocket, below: Below, pool: BlockPool, peerChainDer: readonly Uint8Array[]) {
     super(tls, below.stream, {
       output: (s, onRoom) => new RecordOutput(s, pool, onRoom),
-      reset: () => tearDown(below.stream),
+      reset: () => tearDown(below.stream, tls),
       below: () => brokenBelow(below.carrier),
     });
     this.peerChainDer = peerChainDer;
@@ -122,7 +125,7 @@ export function secureNode(
     if (settled) return;
     settled = true;
     clearTimeout(timer);
-    if (!result.ok) tearDown(stream);
+    if (!result.ok) tearDown(stream, tls);
     done(result);
   };
   const timer = setTimeout(
@@ -141,6 +144,6 @@ export function secureNode(
     if (settled) return;
     settled = true;
     clearTimeout(timer);
-    tearDown(stream);
+    tearDown(stream, tls);
   };
 }
