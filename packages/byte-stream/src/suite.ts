@@ -298,6 +298,8 @@ const CASES: readonly Case[] = [
       a.call((s) => s.end());
       await b.until("the end", () => b.ended);
       a.call((s) => s.abort());
+      await a.until("onClose", () => a.closed !== null);
+      b.send(1); // a system that has seen the end may look again only when it writes
       await bothClosed(a, b, ["aborted", "reset"]);
     },
   ],
