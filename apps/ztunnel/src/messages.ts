@@ -34,7 +34,7 @@ export type ToThread =
   | { readonly t: "authorizations"; readonly upserted: readonly Authorization[]; readonly removed: readonly string[] }
   | { readonly t: "identity"; readonly identity: string; readonly state: IdentityState | null }
   | { readonly t: "start-pod"; readonly pod: PodInfo; readonly netns: number }
-  | { readonly t: "stop-pod"; readonly uid: string }
+  | { readonly t: "stop-pod"; readonly uid: string; readonly id: number }
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
   | { readonly t: "drain"; readonly graceMs: number };
@@ -58,6 +58,7 @@ export interface ThreadReport {
 /** Data thread → control thread. */
 export type FromThread =
   | { readonly t: "pod-started"; readonly uid: string; readonly error: string | null }
+  | { readonly t: "pod-stopped"; readonly id: number }
   | { readonly t: "want-identity"; readonly identity: string }
   | { readonly t: "log"; readonly line: string }
   | { readonly t: "report"; readonly id: number; readonly report: ThreadReport }

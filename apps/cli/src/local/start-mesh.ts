@@ -31,24 +31,21 @@ export interface KeepOptions {
 }
 
 /**
- * Starts the keeper of a mesh, in a user namespace for an ordinary user.
+ * Starts the keeper of a mesh.
  * @throws MeshError UNAVAILABLE when the mesh runs already, DENIED when the kernel forbids user namespaces
  */
 export async function startKeeper(o: StartOptions): Promise<ChildProcess> {
   const { folders } = o.options;
   if (await isMeshKept(folders))
     throw new MeshError(Code.Unavailable, `Cannot start mesh "${folders.mesh}": it runs already`);
-  const root = o.uid === 0;
-  const wrap = root ? [] : ["unshare", "--user", "--map-root-user", "--"];
-  if (!root) requireUserNamespaces();
+  if (o.uid !== 0) requireUserNamespaces();
   const keep: KeepOptions = { options: o.options, mode: o.mode };
-  const [file = "", ...args] = [...wrap, ...ownProgram(), "local", "keep", JSON.stringify(keep)];
+  const [file = "", ...args] = [...ownProgram(), "local", "keep", JSON.stringify(keep)];
   const output = o.mode === "foreground" ? "inherit" : openLog(folders.daemonLog);
   const child = spawn(file, args, {
     stdio: ["ignore", output, output],
     detached: o.mode === "background",
-    // Inside the user namespace this user is root: the folders stay those of the user outside.
-    env: { ...o.env, LATEEN_STATE_HOME: path.dirname(folders.state) },
+    env: o.env,
   });
   if (typeof output === "number") fs.closeSync(output);
   if (o.mode === "background") child.unref();

@@ -128,7 +128,7 @@ export class ControlThread implements AsyncDisposable {
         closeFd: closeSync,
         start: ({ uid, info, netns }) =>
           this.#threads.startPod({ t: "start-pod", pod: { uid, ...info }, netns: netns.fd }),
-        stop: ({ uid }) => this.#threads.send({ t: "stop-pod", uid }),
+        stop: ({ uid }) => this.#threads.stopPod(uid),
         fatal: (why) => onEnd(`the CNI agent does not speak our protocol: ${why}`),
         log: logging.logger("inpod"),
       },

@@ -19,7 +19,9 @@ export class DataThreads implements AsyncDisposable {
   readonly #workers: readonly Worker[];
   readonly #starting = new Map<string, Ticket>();
   readonly #reports = new Map<number, { left: number; parts: ThreadReport[]; done: (parts: ThreadReport[]) => void }>();
+  readonly #stops = new Map<number, { left: number; done: () => void }>();
   #nextReport = 1;
+  #nextStop = 1;
   #drained: { left: number; done: () => void } | null = null;
   #stopping = false;
 
@@ -40,6 +42,15 @@ export class DataThreads implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<string | null>();
     this.#starting.set(message.pod.uid, { left: this.count, errors: [], done: resolve });
     this.send(message);
+    return promise;
+  }
+
+  /** Stops a pod on every thread, whatever it carries; resolves when all have let go of its namespace. */
+  stopPod(uid: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const id = this.#nextStop++;
+    this.#stops.set(id, { left: this.count, done: resolve });
+    this.send({ t: "stop-pod", uid, id });
     return promise;
   }
 
@@ -92,6 +103,14 @@ export class DataThreads implements AsyncDisposable {
         return events.log(message.line);
       case "pod-started":
         return this.#started(message.uid, message.error);
+      case "pod-stopped": {
+        const pending = this.#stops.get(message.id);
+        if (pending && --pending.left === 0) {
+          this.#stops.delete(message.id);
+          pending.done();
+        }
+        return;
+      }
       case "report": {
         const pending = this.#reports.get(message.id);
         pending?.parts.push(message.report);
@@ -110,7 +129,7 @@ export class DataThreads implements AsyncDisposable {
     if (--ticket.left > 0) return;
     this.#starting.delete(uid);
     const [first] = ticket.errors;
-    if (first !== undefined) this.send({ t: "stop-pod", uid });
-    ticket.done(first ?? null);
+    if (first === undefined) ticket.done(null);
+    else void this.stopPod(uid).then(() => ticket.done(first)); // no thread serves a pod that another could not start
   }
 }

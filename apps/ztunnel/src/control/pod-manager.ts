@@ -24,7 +24,8 @@ export interface PodWorld {
   readonly closeFd: (fd: number) => void;
   /** Starts the pod on every data thread. @returns null or why not */
   readonly start: (pod: ProxiedPod) => Promise<string | null>;
-  readonly stop: (pod: ProxiedPod) => void;
+  /** Resolves when no thread uses the pod's namespace any more. */
+  readonly stop: (pod: ProxiedPod) => Promise<void>;
   readonly fatal: (why: string) => void;
   readonly log: Logger;
 }
@@ -132,8 +133,9 @@ export class PodManager {
         return;
       case "stop":
         this.#world.log.info("pod proxy stopped", { uid: effect.pod.uid });
-        this.#world.stop(effect.pod);
-        return this.#world.closeFd(effect.pod.netns.fd);
+        // Only then: until then a thread may still open sockets by this number, which the kernel would give to another.
+        void this.#world.stop(effect.pod).then(() => this.#world.closeFd(effect.pod.netns.fd));
+        return;
       case "discard":
         for (const fd of effect.fds) this.#world.closeFd(fd);
         return;

@@ -69,7 +69,8 @@ export class DataThread {
       case "start-pod":
         return this.#startPod(message.pod, message.netns);
       case "stop-pod":
-        return this.#stopPod(message.uid, "connection closed due to connection drain");
+        this.#stopPod(message.uid, "connection closed due to connection drain");
+        return this.#world.post({ t: "pod-stopped", id: message.id });
       case "levels":
         return this.#logging.levels.set(message.levels, message.mode);
       case "report":
