@@ -49,6 +49,8 @@ export class ControlThread implements AsyncDisposable {
   readonly #pods: PodManager;
   readonly #xds: XdsClient;
   #podsBlock: Disposable | null;
+  /** Look again whether a pod is ready: after every change of pods, model or certificates. */
+  readonly #podWaiters = new Set<() => void>();
 
   constructor(o: ControlOptions) {
     const log = o.logging.logger("ztunnel");
@@ -57,7 +59,7 @@ export class ControlThread implements AsyncDisposable {
     this.readiness = createReadiness((pending) => log.debug("readiness", { pending: pending.join(", ") || null }));
     this.#podsBlock = this.readiness.block("workload proxy manager");
     this.#threads = this.#startThreads();
-    this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"));
+    this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"), () => this.#lookAgain());
     this.#model = new ModelFeed(o.config.env.NODE_NAME, this.#threads, (change) => this.#identities.follow(change));
     this.#pods = this.#podManager();
     this.#xds = this.#xdsClient(this.readiness.block("state manager"));
@@ -88,7 +90,7 @@ export class ControlThread implements AsyncDisposable {
     const { logging, onEnd } = this.#o;
     return {
       dump: () => this.#dump(),
-      pod: (uid) => this.#podState(uid),
+      pod: (uid, waitMs) => this.#waitForPod(uid, waitMs),
       levels: logging.levels,
       setLevels: (levels, mode) => {
         logging.levels.set(levels, mode);
@@ -136,7 +138,12 @@ export class ControlThread implements AsyncDisposable {
     );
   }
 
+  #lookAgain(): void {
+    for (const look of [...this.#podWaiters]) look();
+  }
+
   #podsChanged(): void {
+    this.#lookAgain();
     this.metrics.pods(this.#pods.state);
     if (!this.#pods.ready) this.#podsBlock ??= this.readiness.block("workload proxy manager");
     else {
@@ -160,7 +167,10 @@ export class ControlThread implements AsyncDisposable {
         clientCertificate: () => this.#identities.currentCertificate(),
       },
       {
-        addresses: (update) => this.#model.addresses(update),
+        addresses: (update) => {
+          this.#model.addresses(update);
+          this.#lookAgain();
+        },
         authorizations: (upserted, removed) => this.#model.authorizations(upserted, removed),
         ready: () => {
           synced[Symbol.dispose]();
@@ -181,6 +191,24 @@ export class ControlThread implements AsyncDisposable {
       certificates: this.#identities.pods.dump(),
       reports: await this.#threads.report(),
     });
+  }
+
+  /** The pod's state, at the latest after `waitMs`, earlier as soon as it is up with a certificate. */
+  #waitForPod(uid: string, waitMs: number): Promise<PodState | null> {
+    const { promise, resolve } = Promise.withResolvers<PodState | null>();
+    const finish = (state: PodState | null): void => {
+      clearTimeout(timer);
+      this.#podWaiters.delete(look);
+      resolve(state);
+    };
+    const look = (): void => {
+      const state = this.#podState(uid);
+      if (state?.state === "Up" && state.identity === "Available") finish(state);
+    };
+    const timer = setTimeout(() => finish(this.#podState(uid)), waitMs);
+    this.#podWaiters.add(look);
+    look();
+    return promise;
   }
 
   #podState(uid: string): PodState | null {

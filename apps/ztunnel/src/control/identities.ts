@@ -13,7 +13,8 @@ export class Identities implements Disposable {
   readonly #ownIdentity: string;
   readonly #clients: readonly CaClient[];
 
-  constructor(config: Config, threads: Pick<DataThreads, "send">, log: Logger) {
+  /** @param changed called after every change of a pod's certificate */
+  constructor(config: Config, threads: Pick<DataThreads, "send">, log: Logger, changed: () => void) {
     const { env } = config;
     const client = (mode: "shared" | "dedicated"): CaClient =>
       createCaClient({
@@ -36,6 +37,7 @@ export class Identities implements Disposable {
         if (state?.t === "available")
           log.info("certificate issued", { identity, until: new Date(state.notAfterMs).toISOString() });
         if (state?.t !== "initializing") threads.send({ t: "identity", identity, state });
+        changed();
       },
     });
     this.#ownIdentity = formatIdentity({

@@ -11,10 +11,13 @@ import {
   renderOpenMetrics,
 } from "@lateen/telemetry";
 
+/** The longest that a question about a pod may wait for its answer. */
+const MAX_WAIT_MS = 5_000;
+
 export interface AdminSources {
   readonly dump: () => Promise<unknown>;
-  /** Null for a pod that this proxy does not know. */
-  readonly pod: (uid: string) => { readonly state: string; readonly identity: string } | null;
+  /** Null for a pod that this proxy does not know; answers early once the pod is up with a certificate. */
+  readonly pod: (uid: string, waitMs: number) => Promise<{ readonly state: string; readonly identity: string } | null>;
   readonly levels: LevelFilter;
   readonly setLevels: (levels: Levels, mode: "merge" | "replace") => void;
   readonly quit: () => void;
@@ -35,9 +38,10 @@ function setLogging(sources: AdminSources, url: URL): Reply {
 export function adminRoutes(sources: AdminSources): Routes {
   return {
     "GET /config_dump": async () => jsonReply(await sources.dump()),
-    "GET /pods/": ({ url }) => {
+    "GET /pods/": async ({ url }) => {
       const uid = decodeURIComponent(url.pathname.slice("/pods/".length));
-      const pod = sources.pod(uid);
+      const waitMs = Math.min(Number(url.searchParams.get("waitMs") ?? 0) || 0, MAX_WAIT_MS);
+      const pod = await sources.pod(uid, waitMs);
       if (pod === null) return { status: 404, body: `pod ${uid} is not known to this proxy\n` };
       return jsonReply(pod);
     },
