@@ -34,6 +34,18 @@ export function mergeFile(before: FileState | undefined, parsed: ParsedManifests
   return { objects, problems };
 }
 
+/** Objects of an earlier run by the file that they came from, as far as the file lies in `folder`. */
+export function filesOf(folder: string, manifests: Iterable<Manifest>): ReadonlyMap<string, FileState> {
+  const files = new Map<string, { readonly objects: Map<string, Manifest>; readonly problems: readonly Problem[] }>();
+  for (const manifest of manifests) {
+    if (!manifest.file.startsWith(`${folder}/`)) continue;
+    const file = files.get(manifest.file) ?? { objects: new Map<string, Manifest>(), problems: [] };
+    files.set(manifest.file, file);
+    file.objects.set(resourceKey(manifest.resource), manifest);
+  }
+  return files;
+}
+
 /**
  * Lays folders over each other: an object in a later folder takes the place of the same object in an earlier one. Within one
  * folder the first by file name stays and the other is a problem.

@@ -114,6 +114,22 @@ describe("watched folders", () => {
     await r.until((x) => x.resources.size === 0 && x.problems.length === 0);
   });
 
+  test("a new watch takes over the last good objects of files that are broken, and of no others", async () => {
+    for (const name of ["a", "b", "c"]) put(`${name}.yaml`, namespace(name));
+    let lastGood: readonly Manifest[] = [];
+    {
+      await using r = await rig();
+      lastGood = [...r.watch.snapshot.resources.values()];
+    }
+    put("a.yaml", "kind: [");
+    put("b.yaml", namespace("b", "new"));
+    unlinkSync(join(dir, "c.yaml"));
+    const heard: Snapshot[] = [];
+    await using _ = await watchManifests({ dirs: [dir], lastGood, onChange: (s) => heard.push(s) });
+    expect(heard.map(objects)).toEqual([["a=none in a.yaml", "b=new in b.yaml"]]);
+    expect(heard.flatMap(problems)[0]).toMatch(/^a\.yaml:\d: is not YAML/);
+  });
+
   test("a file seen half written, or empty, is not reported when it is whole soon after", async () => {
     put("a.yaml", namespace("a"));
     await using r = await rig();

@@ -1,11 +1,17 @@
 import { type FSWatcher, watch } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { type Snapshot, mergeFolders } from "./folder-state.ts";
+import { type Snapshot, filesOf, mergeFolders } from "./folder-state.ts";
+import type { Manifest } from "./parse-manifests.ts";
 import { WatchedFolder } from "./watched-folder.ts";
 
 export interface WatchOptions {
   /** Later folders override earlier ones, object by object. */
   readonly dirs: readonly string[];
+  /**
+   * Objects of an earlier run: they hold where their file is still there and cannot be read, as if the watch had never ended.
+   * A file that is whole, or gone, counts as it is.
+   */
+  readonly lastGood?: Iterable<Manifest>;
   /** Ends the watch. */
   readonly signal?: AbortSignal;
   /** Hears every snapshot that differs from the one before, beginning with the first. */
@@ -48,7 +54,8 @@ class Watcher implements ManifestWatch {
 
   constructor(o: WatchOptions) {
     this.#o = o;
-    this.#folders = o.dirs.map((dir) => new WatchedFolder(dir, () => Date.now()));
+    const lastGood = [...(o.lastGood ?? [])];
+    this.#folders = o.dirs.map((dir) => new WatchedFolder(dir, () => Date.now(), filesOf(dir, lastGood)));
   }
 
   get snapshot(): Snapshot {

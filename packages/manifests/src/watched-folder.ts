@@ -24,9 +24,12 @@ export class WatchedFolder {
   #problems: readonly Problem[] = [];
   #folders: readonly string[] = [];
 
-  constructor(root: string, nowMs: () => number) {
+  /** @param lastGood what the files said when somebody last knew; it counts where they say nothing valid now */
+  constructor(root: string, nowMs: () => number, lastGood: ReadonlyMap<string, FileState> = new Map()) {
     this.root = root;
     this.#nowMs = nowMs;
+    for (const [path, state] of lastGood)
+      this.#known.set(path, { ...state, stamp: "", again: true, brokenSinceMs: null, stale: false });
   }
 
   get files(): ReadonlyMap<string, FileState> {
