@@ -20,6 +20,7 @@ import type { Logger, Logging } from "@lateen/telemetry";
 import type { Config } from "./config.ts";
 import { DiscoveryService } from "./discovery-service.ts";
 import { bindGrpc, closeGrpc, createGrpcServer } from "./grpc-server.ts";
+import { LastGood } from "./last-good.ts";
 import { MeshFeed } from "./mesh-feed.ts";
 import { podView } from "./pod-view.ts";
 import { ResourceCache } from "./resource-cache.ts";
@@ -92,8 +93,19 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
   const authenticate = authentication(config);
   const cache = new ResourceCache(versionOf);
   const feed = new MeshFeed(cache, modelOptions(config), logging.logger("config"));
-  const onChange = (snapshot: Snapshot): void => feed.take(snapshot);
-  scope.own(await watchManifests({ dirs: config.CONFIG_DIRS, signal: stop.signal, onChange }));
+  const lastGood = scope.own(new LastGood(join(config.STATE_DIR, "last-good.json"), logging.logger("config")));
+  const onChange = (snapshot: Snapshot): void => {
+    feed.take(snapshot);
+    lastGood.keep(snapshot);
+  };
+  scope.own(
+    await watchManifests({
+      dirs: config.CONFIG_DIRS,
+      lastGood: await lastGood.load(),
+      signal: stop.signal,
+      onChange,
+    }),
+  );
   const trustedNodeAccounts = config.CA_TRUSTED_NODE_ACCOUNTS;
   const server = createGrpcServer();
   scope.defer(() => closeGrpc(server));
