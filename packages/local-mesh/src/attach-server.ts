@@ -108,13 +108,13 @@ async function serveRequest(
     throw new MeshError(Code.BadInput, `Cannot run a command: ${fds.length} descriptors came along, need ${STDIO}`);
   if (asked.t === "exec") {
     const pod = o.find(asked.pod);
-    return runIn(socket, pod, asked, fds, o);
+    return runIn(socket, pod, asked, { fds, onChild: o.onChild });
   }
   const desired = commandPod(asked);
   o.pods.addCommand(desired);
   try {
     const pod = await startedPod(o.pods, desired);
-    await runIn(socket, pod, asked, fds, o);
+    await runIn(socket, pod, asked, { fds, onChild: o.onChild });
   } finally {
     o.pods.dropCommand(desired);
   }
@@ -162,10 +162,9 @@ async function runIn(
   socket: SeqpacketSocket,
   pod: PodRuntime,
   asked: ExecRequest | RunRequest,
-  fds: readonly number[],
-  o: AttachServerOptions,
+  o: { readonly fds: readonly number[]; readonly onChild: AttachServerOptions["onChild"] },
 ): Promise<void> {
-  const child = startIn(pod, asked, fds);
+  const child = startIn(pod, asked, o.fds);
   o.onChild(child);
   const started = await Promise.race([once(child, "spawn").then(() => null), onceError(child)]);
   if (started !== null) throw new MeshError(Code.BadInput, `Cannot run "${asked.argv[0] ?? ""}": ${started}`);
