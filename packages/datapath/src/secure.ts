@@ -50,13 +50,17 @@ interface Below {
   readonly carrier: Socket | StreamDuplex;
 }
 
-/** OpenSSL's verdict on the peer's chain; by-hand server sockets of node:tls do not act on it themselves. */
+/** The handle's method is not in the types. Node gives an error or null; Deno a code, empty for none. */
+type Verdict = { readonly ssl: { verifyError(): Error | string | null } | null };
+
+/** The verdict on the peer's chain; by-hand server sockets of node:tls do not act on it themselves. */
 function chainProblem(tls: TLSSocket): string | null {
-  const handle = (tls as TLSSocket & { readonly ssl: { verifyError(): Error | null } | null }).ssl;
+  const handle = (tls as TLSSocket & Verdict).ssl;
   if (handle === null) return "connection closed";
-  const error = handle.verifyError();
-  if (error === null || error === undefined) return null;
-  return `peer certificate: ${error.message}`;
+  const verdict = handle.verifyError();
+  if (verdict === null || verdict === "") return null;
+  const text = typeof verdict === "string" ? verdict.toLowerCase().replaceAll("_", " ") : verdict.message;
+  return `peer certificate: ${text.split(";")[0] ?? ""}`; // behind the semicolon is advice for another kind of client
 }
 
 function peerChain(tls: TLSSocket): readonly Uint8Array[] {
