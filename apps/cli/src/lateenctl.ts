@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { demo } from "./demo/command.ts";
 import { explain } from "./explain/command.ts";
 import { local } from "./local/command.ts";
 import { version } from "./version.ts";
@@ -8,5 +9,5 @@ import { ztunnelConfig } from "./ztunnel-config/command.ts";
 export const lateenctl: Command = {
   name: "lateenctl",
   summary: "run, explain and inspect a Lateen mesh",
-  commands: [local, explain, ztunnelConfig, version],
+  commands: [demo, local, explain, ztunnelConfig, version],
 };

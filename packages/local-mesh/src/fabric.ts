@@ -23,7 +23,8 @@ export interface PodNetwork extends Disposable {
 }
 
 export const BRIDGE = "mesh0";
-const FABRIC_LINK = "fab0";
+/** Name of a node's link to the bridge, inside the node. */
+export const FABRIC_LINK = "fab0";
 
 /** A kernel without IPv6 is an ordinary machine: then nothing here has IPv6. */
 function hasIpv6(): boolean {

@@ -34,5 +34,5 @@ export type { DaemonOptions } from "./daemon.ts";
 export { type KeeperRecord, isMeshKept, keepMesh } from "./keeper.ts";
 export { type AttachedCommand, type MeshClient, openMeshClient } from "./client.ts";
 export { findPod } from "./find-pod.ts";
-export { type Fabric, type PodNetwork, BRIDGE, openFabric } from "./fabric.ts";
+export { type Fabric, type PodNetwork, BRIDGE, FABRIC_LINK, openFabric } from "./fabric.ts";
 export { type NamespaceSettings, readNamespaceSettings, whyNoUserNamespace } from "./user-namespaces.ts";

@@ -71,7 +71,8 @@ function openLog(file: string): number {
   }
 }
 
-function requireUserNamespaces(): void {
+/** @throws MeshError DENIED saying which setting of the kernel forbids user namespaces */
+export function requireUserNamespaces(): void {
   const tried = spawnSync("unshare", ["--user", "--map-root-user", "--", process.execPath, "--version"], {
     encoding: "utf8",
   });
