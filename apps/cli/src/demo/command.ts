@@ -54,7 +54,21 @@ function exampleFolder(asked: string): string {
 /** An ordinary user runs the whole demo as root of a user namespace, so that it may look into the mesh's namespaces. */
 async function asRootOfOwnNamespace(terminal: Terminal): Promise<number> {
   requireUserNamespaces();
-  const args = ["--user", "--map-root-user", "--", ...ownProgram(), "demo"];
+  const args = [
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--mount",
+    "--ipc",
+    "--uts",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--",
+    ...ownProgram(),
+    "demo",
+  ];
   const child = spawn("unshare", args, { stdio: "inherit", env: terminal.env });
   using _signals = terminal.onSignals(["SIGINT", "SIGTERM"], (name) => child.kill(name));
   const [code] = (await once(child, "exit")) as [number | null];

@@ -204,7 +204,7 @@ const liveEdit: Proof = {
     const line = await mesh.accessLine(catalog.node, `src.workload="${frontend.name}"`, "policy change");
     await kept.catch(() => undefined); // ended by its own time limit
     return {
-      holds: closed.stdout.includes("tick") && tookMs <= 1_000 && survived,
+      holds: closed.stdout.includes(catalog.name) && tookMs <= 1_000 && survived,
       seen: [
         `frontend to catalog, now forbidden: closed ${tookMs} ms after the file was saved (${errorOf(line)})`,
         `frontend to status, still allowed: ${survived ? "goes on" : "was closed too"}`,
