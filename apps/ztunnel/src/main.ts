@@ -4,6 +4,7 @@ import process from "node:process";
 import { cgroupCpuFiles, grantedCpus } from "@lateen/config";
 import { createLogging, parseLevels } from "@lateen/telemetry";
 import { parseConfig, workerThreads } from "./config.ts";
+import { lineWriter } from "./line-writer.ts";
 import { startZtunnel } from "./wire.ts";
 
 const VERSION = "0.0.0";
@@ -21,7 +22,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${config.ok ? (levels.ok ? "" : levels.error.message) : config.error.message}\n`);
     return 2;
   }
-  const writeLine = (line: string): void => void process.stdout.write(`${line}\n`);
+  const writeLine = lineWriter(process.stdout);
   const { env } = config.value;
   const logging = createLogging({
     write: writeLine,

@@ -4,6 +4,8 @@ import { type Logging, createLogging } from "@lateen/telemetry";
 import { WorkloadStore } from "@lateen/workload-model";
 import type { FromThread, PodInfo, ThreadStart, ToThread } from "../messages.ts";
 import { CredentialCache } from "./credential-cache.ts";
+import { guardedDataPath } from "./guarded-data-path.ts";
+import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
 import { PodProxy } from "./pod-proxy.ts";
 import type { ThreadContext } from "./thread-context.ts";
@@ -27,27 +29,31 @@ const DRAIN_POLL_MS = 50;
 export class DataThread {
   readonly #world: ThreadWorld;
   readonly #logging: Logging;
+  readonly #lines: LineBudget;
   readonly #context: ThreadContext;
   readonly #pods = new Map<string, PodProxy>();
 
   constructor(world: ThreadWorld, start: ThreadStart) {
     const { config } = start;
     this.#world = world;
+    this.#lines = new LineBudget((line) => world.post({ t: "log", line }));
     this.#logging = createLogging({
-      write: (line) => world.post({ t: "log", line }),
+      write: (line) => this.#lines.write(line),
       nowMicros: world.nowMicros,
       format: start.logFormat,
       levels: start.levels,
     });
+    const path = guardedDataPath(world.path, (fault) => this.#fault(fault));
     this.#context = {
-      path: world.path,
+      path,
       config,
       workloads: new WorkloadStore(config.node || null),
       policies: new PolicyStore(),
-      credentials: new CredentialCache(world.path, (identity) => world.post({ t: "want-identity", identity })),
+      credentials: new CredentialCache(path, (identity) => world.post({ t: "want-identity", identity })),
       connections: new LiveConnections(),
       traffic: new Traffic(),
       access: this.#logging.logger("access"),
+      fault: (fault) => this.#fault(fault),
       random: world.random,
       randomHex: world.randomHex,
     };
@@ -119,7 +125,15 @@ export class DataThread {
     };
   }
 
+  /** A bug of ours that cost one connection: said with its stack, so that it can be found. */
+  #fault(fault: unknown): void {
+    const error = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+    this.#logging.logger("proxy").error("connection ended by a fault of the proxy", { error });
+  }
+
   #tick(): void {
+    const dropped = this.#lines.tick();
+    if (dropped > 0) this.#logging.logger("proxy").warn("log lines dropped", { lines: dropped });
     const nowMs = this.#world.path.nowMs();
     for (const pod of this.#pods.values()) pod.tunnels.tick(nowMs);
     this.#world.path.after(TICK_MS, () => this.#tick());

@@ -1,5 +1,6 @@
 import { verifyClientIdentity } from "@lateen/certificates";
 import type { SecureStream, SocketStream } from "@lateen/datapath";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { type ConnectRequest, type HeaderField, hboneServer } from "@lateen/hbone";
 import { type SpiffeIdentity, formatIdentity } from "@lateen/identity";
 import type { Connection } from "@lateen/policy";
@@ -14,48 +15,77 @@ import {
 import { connectToApplication, noWorkload, refuseByPolicy } from "./inbound-plaintext.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
 import { OpenConnection, earlyDeny } from "./open-connection.ts";
-import type { PodProxy } from "./pod-proxy.ts";
+import type { ServedPod } from "./served-pod.ts";
+import type { PodContext } from "./pod-context.ts";
 import { proxyHeader } from "./proxy-header.ts";
 
 /** One accepted HBONE connection: whose it is, and who is at its other end. */
 interface Tunnel {
-  readonly proxy: PodProxy;
+  readonly proxy: ServedPod;
   readonly stream: SocketStream;
   readonly peer: SpiffeIdentity;
   readonly spoofs: boolean;
 }
 
 /** Accepts a connection on 15008 (dataplane 6.5): mutual TLS as this pod's identity, then CONNECT requests. */
-export function acceptHbone(proxy: PodProxy, stream: SocketStream, spoofs: boolean): void {
+export function acceptHbone(proxy: ServedPod, stream: SocketStream, spoofs: boolean): void {
   const pod = proxy.context;
   const deny = (why: string): void => {
     earlyDeny(pod, { direction: "inbound", src: stream.remote, dst: stream.local }, why);
     stream.abort();
   };
+  const tooMany = pod.handshakes.enter(stream.remote.ip);
+  if (tooMany !== null) return deny(tooMany);
+  const forget = pod.opening(() => stream.abort());
+  const settle = (): void => {
+    forget();
+    pod.handshakes.leave(stream.remote.ip);
+  };
   pod.whenWorkload((own) => {
-    if (own === null) return deny(noWorkload(pod));
-    pod.thread.credentials.get(formatIdentity(own.identity), (credentials) => {
-      if (!credentials.ok) return deny(credentials.error.message);
-      let peer: SpiffeIdentity | null = null;
-      pod.thread.path.secure(
-        stream,
-        {
-          role: "server",
-          credentials: credentials.value,
-          alpn: "h2",
-          timeoutMs: HANDSHAKE_TIMEOUT_MS,
-          verifyPeer: (chain) => {
-            const verdict = verifyClientIdentity(chain, own.identity.trustDomain);
-            if (verdict.ok) peer = verdict.value;
-            return verdict.ok ? null : verdict.error.message;
-          },
-        },
-        (secured) => {
-          if (!secured.ok || peer === null) return deny(secured.ok ? "tls error: no identity" : secured.error.message);
-          serve({ proxy, stream, peer, spoofs }, secured.value);
-        },
-      );
+    if (own === null) {
+      settle();
+      return deny(noWorkload(pod));
+    }
+    shakeHands(pod, stream, own, (result) => {
+      settle();
+      if (!result.ok) return deny(result.error.message);
+      const { peer, secured } = result.value;
+      if (pod.stopped) secured.abort();
+      else serve({ proxy, stream, peer, spoofs }, secured);
     });
+  });
+}
+
+interface Secured {
+  readonly peer: SpiffeIdentity;
+  readonly secured: SecureStream;
+}
+
+function shakeHands(
+  pod: PodContext,
+  stream: SocketStream,
+  own: Workload,
+  done: (result: Result<Secured>) => void,
+): void {
+  pod.thread.credentials.get(formatIdentity(own.identity), (credentials) => {
+    if (!credentials.ok) return done(credentials);
+    if (pod.stopped) return done(fail(new MeshError(Code.Draining, "connection closed due to connection drain")));
+    let peer: SpiffeIdentity | null = null;
+    const verifyPeer = (chain: readonly Uint8Array[]): string | null => {
+      const verdict = verifyClientIdentity(chain, own.identity.trustDomain);
+      if (verdict.ok) peer = verdict.value;
+      return verdict.ok ? null : verdict.error.message;
+    };
+    pod.thread.path.secure(
+      stream,
+      { role: "server", credentials: credentials.value, alpn: "h2", timeoutMs: HANDSHAKE_TIMEOUT_MS, verifyPeer },
+      (secured) => {
+        if (!secured.ok) return done(secured);
+        if (peer !== null) return done(ok({ peer, secured: secured.value }));
+        secured.value.abort();
+        done(fail(new MeshError(Code.Denied, "tls error: no identity")));
+      },
+    );
   });
 }
 
@@ -68,7 +98,14 @@ function serve(tunnel: Tunnel, secured: SecureStream): void {
       nowMs: proxy.context.thread.path.nowMs(),
       onClosed: () => proxy.tunnels.ended(server),
     },
-    (request) => onConnect(tunnel, request),
+    (request) => {
+      try {
+        onConnect(tunnel, request);
+      } catch (fault) {
+        proxy.context.thread.fault(fault);
+        secured.abort();
+      }
+    },
   );
   proxy.tunnels.accepted(server);
 }
@@ -100,32 +137,38 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
   const { proxy, stream, peer } = tunnel;
   const pod = proxy.context;
   const judged: Connection = { identity: peer, source: stream.remote, destination: target.destination };
-  const connection = open(tunnel, request, own, target, judged);
+  const connection = open(tunnel, request, own, { target, judged });
   if (refuseByPolicy(pod, connection, judged)) return request.refuse(401);
-  let upstreamAbort = connectToApplication(
-    pod,
-    { to: target.dial, peer: target.fromLoopback ? target.dial : stream.remote, spoofs: tunnel.spoofs },
-    (result) => {
-      upstreamAbort = () => {};
-      if (!result.ok) {
-        connection.fail({ flag: "CONNECT", error: `connection failed: ${result.error.message}`, refusedBy: null });
-        return request.refuse(503);
-      }
-      // A policy change may have closed the connection while the application was being dialled.
-      if (connection.over) {
-        result.value.abort();
-        return request.refuse(401);
-      }
-      const downstream = request.accept(pod.thread.config.responseBaggage ? [["baggage", buildBaggage(own)]] : []);
-      if (target.proxyDestination !== null)
-        result.value.write(
-          proxyHeader({ source: stream.remote, destination: target.proxyDestination, identity: formatIdentity(peer) }),
-        );
-      connection.carry(downstream, result.value);
-    },
-  );
+  let answered = false;
+  const refuse = (status: number): void => {
+    if (!answered) request.refuse(status);
+    answered = true;
+  };
+  const dial = { to: target.dial, peer: target.fromLoopback ? target.dial : stream.remote, spoofs: tunnel.spoofs };
+  const cancel = connectToApplication(pod, dial, (result) => {
+    if (!result.ok) {
+      connection.fail({ flag: "CONNECT", error: `connection failed: ${result.error.message}`, refusedBy: null });
+      return refuse(503);
+    }
+    if (answered) return result.value.abort();
+    answered = true;
+    connection.onClosedEarly = null;
+    const downstream = request.accept(pod.thread.config.responseBaggage ? [["baggage", buildBaggage(own)]] : []);
+    if (target.proxyDestination !== null)
+      result.value.write(
+        proxyHeader({ source: stream.remote, destination: target.proxyDestination, identity: formatIdentity(peer) }),
+      );
+    connection.carry(downstream, result.value);
+  });
+  if (connection.over) return; // the answer came at once
+  // A policy change, or the pod's end, while the application is being dialled.
+  connection.onClosedEarly = () => {
+    cancel();
+    refuse(401);
+  };
   request.onAbandoned = () => {
-    upstreamAbort();
+    answered = true;
+    cancel();
     connection.fail({ flag: "CONNECT", error: "connection failed: the client gave up", refusedBy: null });
   };
 }
@@ -134,9 +177,9 @@ function open(
   tunnel: Tunnel,
   request: ConnectRequest,
   own: Workload,
-  target: InboundTarget,
-  judged: Connection,
+  about: { readonly target: InboundTarget; readonly judged: Connection },
 ): OpenConnection {
+  const { target, judged } = about;
   const { stream, peer } = tunnel;
   const { workloads, config } = tunnel.proxy.context.thread;
   const forwardedHost = parseForwardedHost(header(request.headers, "forwarded"));

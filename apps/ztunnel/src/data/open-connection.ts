@@ -20,6 +20,8 @@ export interface Refusal {
  */
 export class OpenConnection implements Carried {
   readonly view: LiveConnection;
+  /** Called when `close` ends the connection before it is carried. */
+  onClosedEarly: (() => void) | null = null;
   readonly judged: Connection | null;
   readonly #pod: PodContext;
   readonly #facts: ConnectionFacts;
@@ -80,7 +82,10 @@ export class OpenConnection implements Carried {
   }
 
   close(why: string): void {
+    const early = this.onClosedEarly;
+    this.onClosedEarly = null;
     this.fail({ flag: "DENY", error: why, refusedBy: null });
+    early?.();
   }
 
   get over(): boolean {

@@ -17,7 +17,7 @@ import type { ResponseFlag } from "./connection-facts.ts";
 import { noWorkload } from "./inbound-plaintext.ts";
 import { CONNECT_TIMEOUT_MS } from "./limits.ts";
 import { OpenConnection, earlyDeny } from "./open-connection.ts";
-import type { PodProxy } from "./pod-proxy.ts";
+import type { ServedPod } from "./served-pod.ts";
 
 type Route = HboneRoute | DoubleHboneRoute | TcpRoute;
 
@@ -29,7 +29,7 @@ interface Outgoing {
 }
 
 /** A connection that the pod opens, redirected to us (dataplane 6.2): routed once, then tunnelled or passed on. */
-export function acceptOutbound(proxy: PodProxy, stream: SocketStream): void {
+export function acceptOutbound(proxy: ServedPod, stream: SocketStream): void {
   const pod = proxy.context;
   const dst = stream.originalDestination();
   const deny = (why: string): void => {
@@ -53,7 +53,7 @@ export function acceptOutbound(proxy: PodProxy, stream: SocketStream): void {
   });
 }
 
-function carry(proxy: PodProxy, from: Outgoing, route: Route): void {
+function carry(proxy: ServedPod, from: Outgoing, route: Route): void {
   const connection = open(proxy, from, route);
   const done = (result: Result<ByteStream>): void => {
     if (result.ok) return connection.carry(from.stream, result.value);
@@ -67,7 +67,7 @@ function carry(proxy: PodProxy, from: Outgoing, route: Route): void {
     proxy.tunnels.connectThrough(target, { expected: route.innerExpected, network: from.own.network }, request, done);
 }
 
-function open(proxy: PodProxy, from: Outgoing, route: Route): OpenConnection {
+function open(proxy: ServedPod, from: Outgoing, route: Route): OpenConnection {
   const tunnelled = route.t !== "tcp";
   return new OpenConnection(
     proxy.context,
@@ -93,7 +93,11 @@ function peerIdentity(route: HboneRoute | DoubleHboneRoute): Workload["identity"
 }
 
 /** Headers of every CONNECT (dataplane 5.3). */
-function requestHeaders(proxy: PodProxy, from: Outgoing, route: HboneRoute | DoubleHboneRoute): readonly HeaderField[] {
+function requestHeaders(
+  proxy: ServedPod,
+  from: Outgoing,
+  route: HboneRoute | DoubleHboneRoute,
+): readonly HeaderField[] {
   const { randomHex } = proxy.context.thread;
   return [
     ["baggage", buildBaggage(from.own)],
@@ -102,7 +106,7 @@ function requestHeaders(proxy: PodProxy, from: Outgoing, route: HboneRoute | Dou
   ];
 }
 
-function passThrough(proxy: PodProxy, to: SocketAddress, done: (result: Result<ByteStream>) => void): void {
+function passThrough(proxy: ServedPod, to: SocketAddress, done: (result: Result<ByteStream>) => void): void {
   const { thread, netns } = proxy.context;
   const { mark, keepAlive } = thread.config;
   thread.path.connect({ to, from: null, netns, mark, keepAlive, timeoutMs: CONNECT_TIMEOUT_MS }, (result) =>

@@ -1,5 +1,6 @@
 import type { Workload } from "@lateen/workload-model";
 import type { PodInfo } from "../messages.ts";
+import { HandshakeGate } from "./handshake-gate.ts";
 import type { ThreadContext } from "./thread-context.ts";
 
 /** How long a connection waits for the control plane to name its own workload (dataplane 6.1). */
@@ -13,7 +14,10 @@ export class PodContext {
   readonly info: PodInfo;
   /** Descriptor of the pod's network namespace, owned by the control thread. */
   readonly netns: number;
+  readonly handshakes = new HandshakeGate();
   readonly #waiters = new Set<() => void>();
+  readonly #opening = new Set<() => void>();
+  #stopped = false;
 
   constructor(thread: ThreadContext, info: PodInfo, netns: number) {
     this.thread = thread;
@@ -28,11 +32,11 @@ export class PodContext {
 
   /** Calls back with the own workload: now, when the control plane delivers it, or with null after 5 s. */
   whenWorkload(done: (own: Workload | null) => void): void {
-    const own = this.workload();
-    if (own !== null || this.#waiters.size >= MAX_WAITERS) return done(own);
+    const own = this.#stopped ? null : this.workload();
+    if (own !== null || this.#stopped || this.#waiters.size >= MAX_WAITERS) return done(own);
     const finish = (): void => {
-      const now = this.workload();
-      if (now === null) return;
+      const now = this.#stopped ? null : this.workload();
+      if (now === null && !this.#stopped) return;
       this.#waiters.delete(finish);
       cancel();
       done(now);
@@ -47,5 +51,25 @@ export class PodContext {
   /** To be called after every change of the workload store. */
   workloadsChanged(): void {
     for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Remembers how to end something that is not a carried connection yet, for when the pod stops. @returns forgets it */
+  opening(abort: () => void): () => void {
+    this.#opening.add(abort);
+    return () => this.#opening.delete(abort);
+  }
+
+  /**
+   * Nothing of this pod begins any more, and what was beginning ends: its namespace's descriptor number may belong to another
+   * pod from now on.
+   */
+  stop(): void {
+    this.#stopped = true;
+    for (const waiter of [...this.#waiters]) waiter();
+    for (const abort of [...this.#opening]) abort();
   }
 }

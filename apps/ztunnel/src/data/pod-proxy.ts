@@ -44,6 +44,7 @@ export class PodProxy {
   stop(why: string): void {
     for (const listener of this.#listeners) listener.close();
     for (const connection of this.context.thread.connections.of(this.context.info.uid)) connection.close(why);
+    this.context.stop();
     this.tunnels.stop();
   }
 

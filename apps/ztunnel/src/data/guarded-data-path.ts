@@ -1,0 +1,52 @@
+import type { DataPath } from "@lateen/datapath";
+
+/**
+ * The same data path, but what a callback throws ends only the stream that it was called for: one connection's fault must not
+ * take the thread, and with it every pod of the node.
+ * @param onFault hears each exception
+ */
+export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => void): DataPath {
+  const guard = (run: () => void, giveUp: () => void): void => {
+    try {
+      run();
+    } catch (fault) {
+      giveUp();
+      onFault(fault);
+    }
+  };
+  return {
+    listen: (options, onStream) =>
+      path.listen(options, (stream) =>
+        guard(
+          () => onStream(stream),
+          () => stream.abort(),
+        ),
+      ),
+    connect: (options, done) =>
+      path.connect(options, (result) =>
+        guard(
+          () => done(result),
+          () => result.ok && result.value.abort(),
+        ),
+      ),
+    secure: (stream, options, done) => {
+      const verifyPeer = (chain: readonly Uint8Array[]): string | null => {
+        let verdict: string | null = "the peer's certificate cannot be judged";
+        guard(
+          () => (verdict = options.verifyPeer(chain)),
+          () => undefined,
+        );
+        return verdict;
+      };
+      return path.secure(stream, { ...options, verifyPeer }, (result) =>
+        guard(
+          () => done(result),
+          () => (result.ok ? result.value : stream).abort(),
+        ),
+      );
+    },
+    credentials: (options) => path.credentials(options),
+    after: (ms, run) => path.after(ms, () => guard(run, () => undefined)),
+    nowMs: () => path.nowMs(),
+  };
+}
