@@ -5,7 +5,7 @@ import nx from "@nx/eslint-plugin";
 import tseslint from "typescript-eslint";
 
 const root = import.meta.dirname;
-const TESTS = ["**/*.test.ts", "**/suite.ts", "**/*.suite.ts"];
+const TESTS = ["**/*.test.ts", "**/*.test.support.ts", "**/suite.ts", "**/*.suite.ts"];
 const TYPED = process.env["LINT_TYPED"] !== "0";
 
 const manifests = ["packages", "apps", "tools"].flatMap((group) =>

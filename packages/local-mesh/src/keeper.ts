@@ -1,4 +1,4 @@
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
@@ -86,15 +86,29 @@ function spawnDaemon(options: DaemonOptions, output: number | "inherit"): ChildP
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const entry = new URL(`./daemon-main.${extension}`, import.meta.url).pathname;
   const source = extension === "ts" ? ["--conditions=lateen:source"] : [];
+  const args = [...source, entry, JSON.stringify(options)];
+  // A session of its own: the terminal's signals are for the keeper, which asks the daemon to end in order.
+  const how: SpawnOptions = { stdio: ["pipe", output, output], detached: true, cwd: options.folders.state };
+  if (process.getuid?.() !== 0) return spawn("unshare", [...USER_NAMESPACES, "--", process.execPath, ...args], how);
   using netns = createNetns();
-  return spawnIn(
-    { pid: "new", ipc: "new", netns: netns.fd, mounts: [] },
-    process.execPath,
-    [...source, entry, JSON.stringify(options)],
-    // A session of its own: the terminal's signals are for the keeper, which asks the daemon to end in order.
-    { stdio: ["pipe", output, output], detached: true, cwd: options.folders.state },
-  );
+  return spawnIn({ pid: "new", ipc: "new", netns: netns.fd, mounts: [] }, process.execPath, args, how);
 }
+
+/**
+ * What an ordinary user's daemon gets: the same namespaces, inside a user namespace in which it is root. Another program enters
+ * them, since a process of several threads cannot make itself a user namespace. It ends with its child, and its child with it.
+ */
+const USER_NAMESPACES = [
+  "--user",
+  "--map-root-user",
+  "--pid",
+  "--fork",
+  "--kill-child=KILL",
+  "--mount",
+  "--net",
+  "--ipc",
+  "--uts",
+] as const;
 
 function record(folders: MeshFolders, child: ChildProcess): void {
   const text: KeeperRecord = { keeperPid: process.pid, daemonPid: child.pid ?? 0 };

@@ -81,8 +81,7 @@ function stateHome(o: { readonly env: Readonly<Record<string, string | undefined
  */
 export function prepareFolders(folders: MeshFolders): void {
   try {
-    for (const stale of [folders.observed, folders.tokens])
-      fs.rmSync(stale, { recursive: true, force: true });
+    for (const stale of [folders.observed, folders.tokens]) fs.rmSync(stale, { recursive: true, force: true });
     for (const folder of [
       folders.state,
       folders.run,

@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
-import { type Server, type Socket, connect as tcpConnect, createServer as tcpServer } from "node:net";
+import type { Buffer } from "node:buffer";
+import { type Socket, connect as tcpConnect, createServer as tcpServer } from "node:net";
 import { argv, exit, stderr } from "node:process";
-import { TLSSocket, connect as tlsConnect, createServer as tlsServer } from "node:tls";
+import { connect as tlsConnect, createServer as tlsServer } from "node:tls";
 
-// A relay for comparison: `relay.ts MODE PORT HOST:PORT [CERT_DIR]`. MODE is `tcp`, `tls-out` (plain in, TLS out) or `tls-in`.
-// Node's own sockets and TLS, no HTTP/2: what two processes cost that only encrypt.
+// A relay for comparison: `relay.ts MODE HOST PORT[,PORT...] [CERT_DIR]` listens on each port and dials the same port of HOST.
+// MODE is `tcp`, `tls-out` (plain in, TLS out) or `tls-in`. Node's own sockets and TLS, no HTTP/2: what two processes cost that
+// only forward, or only encrypt.
+
+const MODES = ["tcp", "tls-out", "tls-in"] as const;
+type Mode = (typeof MODES)[number];
 
 function join(a: Socket, b: Socket): void {
   for (const [from, to] of [
@@ -17,34 +22,22 @@ function join(a: Socket, b: Socket): void {
   }
 }
 
-function main(mode: string, port: number, target: string, certDir: string): Server {
-  const at = target.lastIndexOf(":");
-  const to = { host: target.slice(0, at), port: Number(target.slice(at + 1)) };
+function relay(mode: Mode, host: string, port: number, certDir: string): void {
+  const to = { host, port, allowHalfOpen: true, noDelay: true };
   const pem = (name: string): Buffer => readFileSync(`${certDir}/${name}.pem`);
-  const onTcp = (socket: Socket): void => {
-    socket.setNoDelay(true);
-    if (mode === "tls-out") {
-      const tls = { ca: pem("root"), key: pem("key"), cert: pem("cert"), checkServerIdentity: () => undefined };
-      join(socket, tlsConnect({ ...to, ...tls, minVersion: "TLSv1.3" }).setNoDelay(true));
-    } else join(socket, tcpConnect({ ...to, allowHalfOpen: true, noDelay: true }));
-  };
-  if (mode !== "tls-in") return tcpServer({ allowHalfOpen: true }, onTcp).listen(port);
-  const tls = {
-    ca: pem("root"),
-    key: pem("key"),
-    cert: pem("cert"),
-    requestCert: true,
-    minVersion: "TLSv1.3",
-  } as const;
-  return tlsServer(tls, (socket: TLSSocket) => {
-    socket.setNoDelay(true);
-    join(socket, tcpConnect({ ...to, allowHalfOpen: true, noDelay: true }));
-  }).listen(port);
+  const tls = (): object => ({ ca: pem("root"), key: pem("key"), cert: pem("cert"), minVersion: "TLSv1.3" });
+  const dial = (): Socket =>
+    mode === "tls-out"
+      ? tlsConnect({ ...to, ...tls(), checkServerIdentity: () => undefined }).setNoDelay(true)
+      : tcpConnect(to);
+  const accept = (socket: Socket): void => join(socket.setNoDelay(true), dial());
+  if (mode === "tls-in") tlsServer({ ...tls(), requestCert: true, allowHalfOpen: true }, accept).listen(port);
+  else tcpServer({ allowHalfOpen: true }, accept).listen(port);
 }
 
-const [mode, port, target, certDir = "."] = argv.slice(2);
-if (!["tcp", "tls-out", "tls-in"].includes(mode ?? "") || !port || !target) {
-  stderr.write("usage: relay.ts tcp|tls-out|tls-in PORT HOST:PORT [CERT_DIR]\n");
+const [mode, host, ports, certDir = "."] = argv.slice(2);
+if (!(MODES as readonly (string | undefined)[]).includes(mode) || !host || !ports) {
+  stderr.write("usage: relay.ts tcp|tls-out|tls-in HOST PORT[,PORT...] [CERT_DIR]\n");
   exit(2);
 }
-main(mode!, Number(port), target, certDir);
+for (const port of ports.split(",")) relay(mode as Mode, host, Number(port), certDir);
