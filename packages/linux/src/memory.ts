@@ -1,0 +1,27 @@
+import { Buffer } from "node:buffer";
+import { Code, MeshError } from "@lateen/errors";
+import { native } from "./native.ts";
+
+/**
+ * Bytes whose address C may be given: allocated once, never moved by the collector, and alive for as long as the object is
+ * referenced. Hot calls take `(memory, at, length)` and compute the address, which costs half of passing a view.
+ */
+export class Memory {
+  readonly bytes: Buffer;
+  readonly length: number;
+  /** Of the first byte. Only for calls of this package, after `checkRange`. */
+  readonly address: number;
+
+  constructor(length: number) {
+    this.bytes = Buffer.allocUnsafeSlow(length);
+    this.length = length;
+    this.address = native().addressOf(this.bytes);
+  }
+}
+
+/** The guard before every call that takes part of a `Memory`. @throws MeshError BUG when the range is not inside it */
+export function checkRange(memory: Memory, at: number, length: number): void {
+  // One comparison chain, false for NaN, fractions, text and negative numbers alike.
+  if (!(at >= 0 && length >= 0 && at + length <= memory.length && Number.isInteger(at) && Number.isInteger(length)))
+    throw new MeshError(Code.Bug, `Cannot call C: ${length} bytes at ${at} of a memory of ${memory.length}`);
+}
