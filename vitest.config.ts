@@ -7,7 +7,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ["{packages,apps,tools,e2e}/**/*.test.ts"],
+    // Below the folder that `--dir` names, the repository when it names none.
+    include: ["**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**", "**/testdata/**"],
     pool: "forks",
     execArgv: ["--conditions=lateen:source"],
