@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type ByteStream, Flow, pump } from "@lateen/byte-stream";
 import { type CredentialsOptions, portableDataPath } from "@lateen/datapath";
 import { hboneClient, hboneServer } from "@lateen/hbone";
-import { testCredentials } from "../src/test-credentials.suite.ts";
+import { testCredentials } from "@lateen/certificates/test-credentials";
 
 /**
  * One stream of bytes through two processes, A and B: tcp | A | carrier | B | tcp. Variants: `tls` is a bare relay on node:tls,

@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import type { SecureStream, SocketFactory, SocketStream } from "./port.ts";
 import { portableDataPath } from "./portable-data-path.ts";
 import { type DataPathRig, dataPathSuite } from "./suite.ts";
-import { testCredentials } from "./test-credentials.suite.ts";
+import { testCredentials } from "@lateen/certificates/test-credentials";
 
 const credentials: DataPathRig["credentials"] = await testCredentials(Date.now());
 const path = portableDataPath();

@@ -1,16 +1,7 @@
-import {
-  type Issuer,
-  Oid,
-  createSigner,
-  encodePem,
-  exportPrivateKey,
-  generateKeyPair,
-  issueCertificate,
-  issueIntermediate,
-  issueRoot,
-} from "@lateen/certificates";
-import type { CredentialsOptions } from "./port.ts";
-import type { DataPathRig } from "./suite.ts";
+import { type Issuer, issueCertificate, issueIntermediate, issueRoot } from "./issue.ts";
+import { Oid } from "./oids.ts";
+import { encodePem } from "./pem.ts";
+import { createSigner, exportPrivateKey, generateKeyPair } from "./signature.ts";
 
 const DAY_MS = 86_400_000;
 const YEAR_SEC = 365 * 86_400;
@@ -31,8 +22,27 @@ async function authority(name: string, nowMs: number) {
   return { root, intermediate, issuer };
 }
 
-/** Throw-away certificates for every part of the suite. */
-export async function testCredentials(nowMs: number): Promise<DataPathRig["credentials"]> {
+/** Key, chain (leaf first) and roots of one peer. */
+export interface TestCredentials {
+  /** PKCS#8. */
+  readonly keyPem: string;
+  readonly chainPem: string;
+  readonly rootsPem: readonly string[];
+}
+
+/** Throw-away peers, for tests and benches of whatever speaks TLS. All but `stranger` chain to the same root, which all trust. */
+export interface TestPeers {
+  readonly client: TestCredentials;
+  readonly server: TestCredentials;
+  /** A chain under a root that nobody else trusts. */
+  readonly stranger: TestCredentials;
+  readonly expired: TestCredentials;
+  /** Its leaf is for servers only. */
+  readonly serverOnly: TestCredentials;
+}
+
+/** Makes the peers, with P-256 keys and an intermediate each. @param nowMs when they are valid, but for `expired` */
+export async function testCredentials(nowMs: number): Promise<TestPeers> {
   const [mesh, other] = [await authority("mesh", nowMs), await authority("other", nowMs)];
   const rootsPem = [encodePem("CERTIFICATE", mesh.root.der)];
   const both = [Oid.ServerAuth, Oid.ClientAuth];
@@ -40,7 +50,7 @@ export async function testCredentials(nowMs: number): Promise<DataPathRig["crede
     ca: typeof mesh,
     account: string,
     o: { agoMs: number; forMs: number; use: readonly string[] },
-  ): Promise<CredentialsOptions> => {
+  ): Promise<TestCredentials> => {
     const keys = await generateKeyPair(crypto);
     const certificate = await issueCertificate(crypto, {
       issuer: ca.issuer,
