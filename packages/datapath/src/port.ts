@@ -12,6 +12,11 @@ export interface SocketOptions {
   readonly mark: number;
   /** SO_KEEPALIVE with its three times, null for none. */
   readonly keepAlive: { readonly idleSec: number; readonly intervalSec: number; readonly probes: number } | null;
+  /**
+   * Whose socket it is. A driver with a loop of its own gives every tenant the same share of it, however many sockets each keeps
+   * busy. Sockets without one share a tenant.
+   */
+  readonly tenant?: string;
 }
 
 export interface ListenOptions extends SocketOptions {
@@ -89,6 +94,8 @@ export interface DataPath {
   /** TLS 1.3 over `stream`, which must not be attached yet; owns it from here on and aborts it on failure. */
   secure(stream: ByteStream, options: SecureOptions, done: (result: Result<SecureStream>) => void): Cancel;
   after(ms: number, run: () => void): Cancel;
+  /** Runs a function soon: outside the caller, and before the thread waits again. */
+  defer(run: () => void): void;
   /** Monotonic milliseconds. */
   nowMs(): number;
 }

@@ -149,6 +149,10 @@ class PortableDataPath implements DataPath {
     return () => clearTimeout(timer);
   }
 
+  defer(run: () => void): void {
+    queueMicrotask(run);
+  }
+
   nowMs(): number {
     return performance.now();
   }

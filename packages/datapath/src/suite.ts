@@ -130,6 +130,22 @@ const SOCKET_CASES: readonly Case[] = [
       check(stage.path.nowMs() - before >= 9, "time stood still");
     },
   ],
+  [
+    "defer runs outside the caller, in order, and before time passes",
+    async (stage) => {
+      const order: string[] = [];
+      await within(
+        "defer",
+        new Promise<void>((resolve) => {
+          stage.path.defer(() => order.push("first"));
+          stage.path.defer(() => stage.path.defer(resolve));
+          stage.path.defer(() => order.push("second"));
+          order.push("caller");
+        }),
+      );
+      check(order.join() === "caller,first,second", order.join());
+    },
+  ],
 ];
 
 const TLS_CASES: readonly Case[] = [

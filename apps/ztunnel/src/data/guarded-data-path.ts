@@ -47,6 +47,7 @@ export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => voi
     },
     credentials: (options) => path.credentials(options),
     after: (ms, run) => path.after(ms, () => guard(run, () => undefined)),
+    defer: (run) => path.defer(() => guard(run, () => undefined)),
     nowMs: () => path.nowMs(),
   };
 }

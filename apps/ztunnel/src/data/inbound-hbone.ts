@@ -91,11 +91,13 @@ function shakeHands(
 
 function serve(tunnel: Tunnel, secured: SecureStream): void {
   const { proxy } = tunnel;
+  const { path } = proxy.context.thread;
   const server = hboneServer(
     secured,
     {
       trust: "authenticated",
-      nowMs: proxy.context.thread.path.nowMs(),
+      nowMs: path.nowMs(),
+      defer: (run) => path.defer(run),
       onClosed: () => proxy.tunnels.ended(server),
     },
     (request) => {

@@ -82,7 +82,8 @@ export function connectToApplication(
 ): Cancel {
   const { path, config } = pod.thread;
   const { to, peer } = target;
-  const base = { to, netns: pod.netns, mark: config.mark, keepAlive: config.keepAlive, timeoutMs: CONNECT_TIMEOUT_MS };
+  const { mark, keepAlive } = config;
+  const base = { to, netns: pod.netns, tenant: pod.info.uid, mark, keepAlive, timeoutMs: CONNECT_TIMEOUT_MS };
   const spoof = target.spoofs && peer.ip !== to.ip && ipFamily(peer.ip) === ipFamily(to.ip);
   return path.connect({ ...base, from: spoof ? peer.ip : null }, done);
 }

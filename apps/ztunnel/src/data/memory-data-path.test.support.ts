@@ -133,6 +133,10 @@ export class MemoryNetwork implements DataPath {
     return () => timer[Symbol.dispose]();
   }
 
+  defer(run: () => void): void {
+    this.#loop.defer(run);
+  }
+
   nowMs(): number {
     return this.clock.nowMs();
   }

@@ -107,9 +107,10 @@ function requestHeaders(
 }
 
 function passThrough(proxy: ServedPod, to: SocketAddress, done: (result: Result<ByteStream>) => void): void {
-  const { thread, netns } = proxy.context;
+  const { thread, netns, info } = proxy.context;
   const { mark, keepAlive } = thread.config;
-  thread.path.connect({ to, from: null, netns, mark, keepAlive, timeoutMs: CONNECT_TIMEOUT_MS }, (result) =>
+  const socket = { netns, tenant: info.uid, mark, keepAlive };
+  thread.path.connect({ ...socket, to, from: null, timeoutMs: CONNECT_TIMEOUT_MS }, (result) =>
     done(
       result.ok
         ? result

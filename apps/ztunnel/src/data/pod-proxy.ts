@@ -61,6 +61,7 @@ export class PodProxy {
     const { config } = this.context.thread;
     return {
       netns: this.context.netns,
+      tenant: this.context.info.uid,
       mark: config.mark,
       address: { ip: config.ipv6 ? "::" : "0.0.0.0", port },
       dualStack: config.ipv6,

@@ -157,6 +157,7 @@ export class PodTunnels {
         to: target.to,
         from: null,
         netns: this.#pod.netns,
+        tenant: this.#pod.info.uid,
         mark: config.mark,
         keepAlive: config.keepAlive,
         timeoutMs: CONNECT_TIMEOUT_MS,
@@ -168,7 +169,8 @@ export class PodTunnels {
   #wrap(secured: Result<SecureStream>): Result<HboneClient> {
     if (!secured.ok) return fail(withFlag(secured.error, "TLS_FAILURE"));
     const { path } = this.#pod.thread;
-    return ok(hboneClient(secured.value, { trust: "authenticated", nowMs: path.nowMs() }));
+    const defer = (run: () => void): void => path.defer(run);
+    return ok(hboneClient(secured.value, { trust: "authenticated", nowMs: path.nowMs(), defer }));
   }
 }
 
