@@ -15,7 +15,11 @@ export interface TunnelHost {
   later(stream: TunnelStream): void;
 }
 
-/** @see dataplane contract 5.8 */
+/**
+ * CANCEL is how a peer passes on that its side was torn down. Where ztunnel's reader takes it for an end (dataplane 5.8), ours
+ * takes it for a reset: an application must not read a torn-down answer as a complete one.
+ * @see dataplane contract 5.8
+ */
 function closeReason({ code, by, why }: Fate): CloseReason {
   if (code === null) return { t: "ended" };
   if (by === "us") return { t: "failed", why };
@@ -116,9 +120,8 @@ export class TunnelStream implements HboneStream, StreamOwner {
     const { code, by } = fate;
     this.#ending = true;
     this.#over ??= closeReason(fate);
-    if (by === "peer" && (code === ErrorCode.NoError || code === ErrorCode.Cancel))
-      this.#endWaits ||= !this.#state.remoteEnded;
-    else if (code !== null) this.#dropInbox();
+    if (by === "peer" && code === ErrorCode.NoError) this.#endWaits ||= !this.#state.remoteEnded;
+    else if (code !== null && !(by === "peer" && code === ErrorCode.Cancel)) this.#dropInbox();
     this.#wake();
   }
 

@@ -294,6 +294,7 @@ describe("drain", () => {
     expect(m.far.posted.some((message) => message.t === "drained")).toBe(false);
     client.stream.end();
     m.accepted[0]?.stream.end();
+    await m.network.settle();
     await m.network.advance(100);
     expect(m.far.posted.filter((message) => message.t === "drained")).toHaveLength(1);
   });
