@@ -110,12 +110,13 @@ class Readiness {
       // The thread holds a handful of numbers; V8 would reserve far more.
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
     });
-    this.#thread.unref();
     this.#thread.on("message", (ready: readonly number[]) => this.#deliver(ready));
     // Without a listener a failure of that thread would be thrown here with no hint of what stops working.
     this.#thread.on("error", (e) => {
       throw new MeshError(Code.Bug, "Cannot wait for descriptors any more: the waiting thread failed", {}, e);
     });
+    // After the listeners: one for messages would keep the process up again.
+    this.#thread.unref();
     process.on("exit", this.#stop);
   }
 

@@ -118,8 +118,9 @@ describe.skipIf(!linux)("SEQPACKET sockets", () => {
       b.send(Buffer.from("x"), [], new AbortController().signal);
       setTimeout(() => { ${last} }, 50);
     `;
-    const run = async (last: string): Promise<unknown> => {
-      const args = ["--conditions=lateen:source", "--input-type=module", "-e", script(last)];
+    const run = (last: string): Promise<unknown> => exitCodeOf(script(last));
+    const exitCodeOf = async (program: string): Promise<unknown> => {
+      const args = ["--conditions=lateen:source", "--input-type=module", "-e", program];
       try {
         await promisify(execFile)(process.execPath, args, { timeout: 10_000, killSignal: "SIGKILL" });
         return 0;
@@ -130,5 +131,14 @@ describe.skipIf(!linux)("SEQPACKET sockets", () => {
     expect(await run("a.receive(16, new AbortController().signal).catch(() => {}); process.exit(3)")).toBe(3);
     expect(await run("a[Symbol.dispose](); b[Symbol.dispose]()")).toBe(0);
     expect(await run("throw new Error('x')")).toBe(1);
+    // Nothing had to be waited for, so the waiting thread was never needed: it must not keep the process up either.
+    const ready = `
+      import { seqpacketPair } from ${index};
+      const [a, b] = seqpacketPair();
+      const never = new AbortController().signal;
+      await b.send(Buffer.from("x"), [], never);
+      await a.receive(16, never);
+    `;
+    expect(await exitCodeOf(ready)).toBe(0);
   });
 });
