@@ -36,6 +36,12 @@ export const labels = z.record(labelKey, labelValue);
 
 export const port = z.number().int().min(1, "is not a port").max(65_535, "is not a port");
 
+/** An IANA service name, as ports of containers are called. */
+export const portName = z
+  .string()
+  .max(63)
+  .regex(/^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$/, "is not a port name");
+
 const ownerReference = z.looseObject({
   kind: text,
   name: text,
@@ -48,6 +54,7 @@ export const objectMeta = z.looseObject({
   generateName: text.optional(),
   namespace: dnsLabel.optional(),
   uid: text.optional(),
+  generation: z.number().int().min(0).optional(),
   creationTimestamp: text.nullable().optional(),
   deletionTimestamp: text.nullable().optional(),
   labels: labels.nullable().optional(),

@@ -57,6 +57,45 @@ const good: Readonly<Record<Kind, Tree>> = {
       portLevelMtls: { "80": { mode: "DISABLE" } },
     },
   },
+  EndpointSlice: {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "a" },
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["10.0.0.1"], conditions: { ready: true }, targetRef: { kind: "Pod", name: "a" } }],
+    ports: [{ name: "http", port: 80, protocol: "TCP" }],
+  },
+  ServiceEntry: {
+    apiVersion: "networking.istio.io/v1",
+    kind: "ServiceEntry",
+    metadata: { name: "a" },
+    spec: {
+      hosts: ["a.example.com", "*.b.example.com"],
+      addresses: ["10.0.0.0/24"],
+      ports: [{ number: 80, name: "http", protocol: "HTTP" }],
+      resolution: "STATIC",
+      endpoints: [{ address: "10.0.0.1", ports: { http: 8080 } }],
+    },
+  },
+  WorkloadEntry: {
+    apiVersion: "networking.istio.io/v1beta1",
+    kind: "WorkloadEntry",
+    metadata: { name: "a" },
+    spec: { address: "10.0.0.1", weight: 2, labels: { app: "a" } },
+  },
+  Gateway: {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "Gateway",
+    metadata: { name: "a" },
+    spec: { gatewayClassName: "istio-waypoint", listeners: [{ name: "mesh", port: 15_008, protocol: "HBONE" }] },
+    status: { addresses: [{ type: "IPAddress", value: "10.0.0.1" }] },
+  },
+  GatewayClass: {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "GatewayClass",
+    metadata: { name: "a" },
+    spec: { controllerName: "istio.io/mesh-controller" },
+  },
 };
 
 type Path = readonly (string | number)[];
@@ -146,6 +185,23 @@ describe("invalid objects say which field", () => {
     ["Deployment", ["spec", "selector"], { matchLabels: { app: "b" } }, /does not match the labels/],
     ["Deployment", ["spec", "selector", "matchExpressions", 0], { key: "a", operator: "In" }, /need values/],
     ["Deployment", ["spec", "template", "spec", "containers"], [], /needs a container/],
+    ["EndpointSlice", ["addressType"], "IPv5", /./],
+    ["EndpointSlice", ["endpoints", 0, "addresses"], "10.0.0.1", /expected array/],
+    ["EndpointSlice", ["ports", 0, "port"], 0, /is not a port/],
+    ["ServiceEntry", ["spec", "hosts"], [], /needs a host/],
+    ["ServiceEntry", ["spec", "hosts", 0], "*", /stand for everything/],
+    ["ServiceEntry", ["spec", "hosts", 0], "a/b", /is not a host name/],
+    ["ServiceEntry", ["spec", "hosts", 0], "a\nb", /is not a host name/],
+    ["ServiceEntry", ["spec", "addresses", 0], "10.0.0.0/33", /is not an IP address or block/],
+    ["ServiceEntry", ["spec", "ports", 1], { number: 80, name: "again" }, /stands twice/],
+    ["ServiceEntry", ["spec", "resolution"], "MAGIC", /./],
+    ["ServiceEntry", ["spec", "endpoints", 0, "address"], "unix://relative", /absolute path/],
+    ["WorkloadEntry", ["spec", "weight"], -1, />=0/],
+    ["WorkloadEntry", ["spec", "ports", "http"], 70_000, /is not a port/],
+    ["WorkloadEntry", ["spec", "labels", "a"], "x\ny", /is not a label value/],
+    ["Gateway", ["spec", "listeners", 0, "port"], 0, /is not a port/],
+    ["Gateway", ["spec", "gatewayClassName"], undefined, /expected string/],
+    ["GatewayClass", ["spec"], undefined, /expected object/],
     ["AuthorizationPolicy", ["spec", "action"], "allow", /./],
     ["AuthorizationPolicy", ["spec", "rules", 0, "from"], [], /must not be empty/],
     ["AuthorizationPolicy", ["spec", "rules", 0, "from", 0], {}, /./],
@@ -211,6 +267,8 @@ describe("fields that nobody knows", () => {
       ["spec", "rules", 0, "from", 0, "source"],
     ],
     PeerAuthentication: [[], ["spec"], ["spec", "mtls"], ["spec", "selector"], ["spec", "portLevelMtls", "80"]],
+    ServiceEntry: [[], ["spec"], ["spec", "ports", 0], ["spec", "endpoints", 0]],
+    WorkloadEntry: [[], ["spec"]],
   };
   test.each(Object.entries(places))("%s refuses them at every level", (kind, paths) => {
     for (const path of paths)

@@ -1,8 +1,19 @@
 import { z } from "zod";
-import { deployment, namespace, node, pod, service, serviceAccount } from "./core-kinds.ts";
 import type { FieldProblem } from "./field-problem.ts";
+import { authorizationPolicy } from "./kinds/authorization-policy.ts";
+import { deployment } from "./kinds/deployment.ts";
+import { endpointSlice } from "./kinds/endpoint-slice.ts";
+import { gateway } from "./kinds/gateway.ts";
+import { gatewayClass } from "./kinds/gateway-class.ts";
+import { namespace } from "./kinds/namespace.ts";
+import { node } from "./kinds/node.ts";
+import { peerAuthentication } from "./kinds/peer-authentication.ts";
+import { pod } from "./kinds/pod.ts";
+import { service } from "./kinds/service.ts";
+import { serviceAccount } from "./kinds/service-account.ts";
+import { serviceEntry } from "./kinds/service-entry.ts";
+import { workloadEntry } from "./kinds/workload-entry.ts";
 import { LIMITS, plainCopy } from "./plain-copy.ts";
-import { authorizationPolicy, peerAuthentication } from "./security-kinds.ts";
 
 /** Every kind that is read, by kind. */
 export const schemas = {
@@ -14,6 +25,11 @@ export const schemas = {
   Deployment: deployment,
   AuthorizationPolicy: authorizationPolicy,
   PeerAuthentication: peerAuthentication,
+  EndpointSlice: endpointSlice,
+  ServiceEntry: serviceEntry,
+  WorkloadEntry: workloadEntry,
+  Gateway: gateway,
+  GatewayClass: gatewayClass,
 } as const;
 export type Kind = keyof typeof schemas;
 export type Resources = { readonly [K in Kind]: z.output<(typeof schemas)[K]> };
@@ -25,7 +41,7 @@ export type ParsedResource =
   | { readonly t: "unknown-kind"; readonly apiVersion: string; readonly kind: string }
   | { readonly t: "invalid"; readonly problems: readonly FieldProblem[] };
 
-const CLUSTER_SCOPED: ReadonlySet<string> = new Set(["Namespace", "Node"]);
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(["Namespace", "Node", "GatewayClass"]);
 /** The namespace that an object lives in: `default` when it names none, empty for kinds without one. */
 export function namespaceOf(resource: {
   readonly kind: string;
@@ -62,11 +78,26 @@ export function parseResource(raw: unknown): ParsedResource {
   return { t: "invalid", problems: problemsOf(parsed.error) };
 }
 
+/** The API group of each kind; "" is that of Kubernetes itself. */
+const GROUPS = {
+  Namespace: "",
+  ServiceAccount: "",
+  Pod: "",
+  Service: "",
+  Node: "",
+  Deployment: "apps",
+  AuthorizationPolicy: "security.istio.io",
+  PeerAuthentication: "security.istio.io",
+  EndpointSlice: "discovery.k8s.io",
+  ServiceEntry: "networking.istio.io",
+  WorkloadEntry: "networking.istio.io",
+  Gateway: "gateway.networking.k8s.io",
+  GatewayClass: "gateway.networking.k8s.io",
+} as const satisfies Record<Kind, string>;
+
 /** Another group may use the same kind name (a Knative Service); another version of our group is a mistake. */
 function isOwnGroup(kind: Kind, apiVersion: string): boolean {
-  const group = apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
-  const own = { Deployment: "apps", AuthorizationPolicy: "security.istio.io", PeerAuthentication: "security.istio.io" };
-  return group === ((own as Partial<Record<Kind, string>>)[kind] ?? "");
+  return (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "") === GROUPS[kind];
 }
 
 function problemsOf(error: z.ZodError): readonly FieldProblem[] {

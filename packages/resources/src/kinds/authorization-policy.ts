@@ -1,13 +1,9 @@
 import { parseCidr } from "@lateen/addresses";
 import { checkWildcardValues } from "@lateen/policy";
 import { z } from "zod";
-import { isDryRun } from "./dry-run.ts";
-import { labels, list, objectMeta, text } from "./metadata.ts";
-
-// Kinds of Istio: unknown fields are refused, as the API server does by their CRDs. A misspelt restriction must not vanish.
-
-const apiVersion = z.enum(["security.istio.io/v1", "security.istio.io/v1beta1"]);
-const selector = z.strictObject({ matchLabels: labels.optional() });
+import { isDryRun } from "../dry-run.ts";
+import { list, objectMeta, text } from "../metadata.ts";
+import { portText, securityVersion, workloadSelector } from "./security.ts";
 
 const value = text.min(1, "must not be empty");
 const values = list(value).optional();
@@ -17,9 +13,6 @@ const patterns = list(
     error: (issue) => `${JSON.stringify(issue.input)} may hold one "*", at its beginning or end`,
   }),
 ).optional();
-const portText = z.string().refine((t) => /^\d{1,5}$/.test(t) && Number(t) >= 1 && Number(t) <= 65_535, {
-  error: (issue) => `${JSON.stringify(issue.input)} is not a port`,
-});
 const ports = list(portText).optional();
 const ipBlock = z.string().refine((t) => parseCidr(t).ok, {
   error: (issue) => `${JSON.stringify(issue.input)} is not an IP address or block`,
@@ -140,12 +133,12 @@ const targetRef = z
 
 export const authorizationPolicy = z
   .strictObject({
-    apiVersion,
+    apiVersion: securityVersion,
     kind: z.literal("AuthorizationPolicy"),
     metadata: objectMeta,
     spec: z
       .strictObject({
-        selector: selector.optional(),
+        selector: workloadSelector.optional(),
         targetRef: targetRef.optional(),
         targetRefs: list(targetRef).max(16).optional(),
         action: z.enum(["ALLOW", "DENY", "AUDIT", "CUSTOM"]).default("ALLOW"),
@@ -174,30 +167,3 @@ export const authorizationPolicy = z
       context.addIssue({ code: "custom", path, message: `cannot be used with ${policy.spec.action}` });
   });
 export type AuthorizationPolicy = z.output<typeof authorizationPolicy>;
-
-const mode = z.enum(["UNSET", "DISABLE", "PERMISSIVE", "STRICT"]);
-const mtls = z.strictObject({ mode: mode.default("UNSET") });
-export type MtlsMode = z.output<typeof mode>;
-
-export const peerAuthentication = z.strictObject({
-  apiVersion,
-  kind: z.literal("PeerAuthentication"),
-  metadata: objectMeta,
-  spec: z
-    .strictObject({
-      selector: selector.optional(),
-      mtls: mtls.nullable().optional(),
-      portLevelMtls: z.record(portText, mtls.nullable()).optional(),
-    })
-    .refine((s) => s.portLevelMtls === undefined || Object.keys(s.portLevelMtls).length > 0, {
-      message: "must not be empty",
-      path: ["portLevelMtls"],
-    })
-    .refine((s) => s.portLevelMtls === undefined || Object.keys(s.selector?.matchLabels ?? {}).length > 0, {
-      message: "needs a selector with labels: ports belong to workloads",
-      path: ["portLevelMtls"],
-    })
-    .default({}),
-  status: z.unknown().optional(),
-});
-export type PeerAuthentication = z.output<typeof peerAuthentication>;

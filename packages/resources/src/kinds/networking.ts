@@ -1,0 +1,14 @@
+import { z } from "zod";
+
+/** Versions of the group `networking.istio.io` (control-plane 7.1). */
+export const networkingVersion = z.enum([
+  "networking.istio.io/v1",
+  "networking.istio.io/v1beta1",
+  "networking.istio.io/v1alpha3",
+]);
+
+/** `unix:///absolute` or `unix://@abstract`. */
+export function isAbsoluteSocket(address: string): boolean {
+  const path = address.slice("unix://".length);
+  return (path.startsWith("/") || path.startsWith("@")) && path.length > 1;
+}
