@@ -1,0 +1,3 @@
+export const sources: string;
+/** Where the built program is, or will be. */
+export function programPath(): string;

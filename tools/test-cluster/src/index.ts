@@ -1,0 +1,14 @@
+import { existsSync } from "node:fs";
+import { type Skip, requirement } from "@lateen/testkit";
+import { programPath } from "../program.mjs";
+
+export { type Answer, ApiServer, type ApiServerOptions, startApiServer } from "./api-server.ts";
+export { FaultProxy, type Passing, type ProxyAnswer } from "./fault-proxy.ts";
+export { type CustomKind, crdOf, serviceAccountToken } from "./objects.ts";
+
+/** For tests against a real API server: runs them when it was built, else says how to build it. */
+export function requireApiServer(): Skip {
+  return requirement(
+    existsSync(programPath()) ? null : "needs the test cluster: run node tools/test-cluster/build.mjs",
+  );
+}
