@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Command, Flag, Given } from "./command.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "@lateen/errors";
 
 /** What the words of a command line stand for. */
 export type ParsedCommand =

@@ -1,1 +1,2 @@
 export { Code, MeshError, httpStatus, type Result, ok, fail } from "./mesh-error.ts";
+export { nearest, suggest } from "./nearest.ts";

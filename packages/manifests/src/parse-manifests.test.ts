@@ -54,9 +54,9 @@ describe("problems", () => {
 
   test("of a field that is missing stand where it should be", () => {
     const text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n";
-    expect(told(text)).toEqual(["f.yaml:1: Service web: spec: Invalid input: expected object, received undefined"]);
+    expect(told(text)).toEqual(["f.yaml:1: Service web: spec: is missing"]);
     expect(told("apiVersion: v1\nkind: Namespace\nmetadata:\n  labels: {}\n")).toEqual([
-      "f.yaml:3: Namespace: metadata.name: Invalid input: expected string, received undefined",
+      "f.yaml:3: Namespace: metadata.name: is missing",
     ]);
   });
 
@@ -84,7 +84,7 @@ describe("problems", () => {
     ["a key twice", `${ns("a")}  name: b\n`, 'f.yaml:5: metadata: has the key "name" twice'],
     ["a key that is a list", "? [a]\n: 1\n", "f.yaml:1: has a key that is not text"],
     ["a merge key", "a: &x {b: 1}\nc:\n  <<: *x\n", "f.yaml:3: c: has a merge key (<<), which is not supported"],
-    ["no object", "- 1\n", "f.yaml:1: Invalid input: expected object, received array"],
+    ["no object", "- 1\n", "f.yaml:1: must be an object, not a list"],
     ["an open bracket", "a: [1\n", /^f\.yaml:\d: is not YAML: /],
     ["an unknown alias", "a: *nobody\n", /^f\.yaml:1: cannot be read: .*nobody/],
   ])("%s", (_, text, want) => expect(told(text)[0]).toMatch(want));

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { messageOf } from "./field-message.ts";
 import type { FieldProblem } from "./field-problem.ts";
 import { authorizationPolicy } from "./kinds/authorization-policy.ts";
 import { deployment } from "./kinds/deployment.ts";
@@ -67,7 +68,7 @@ export function parseResource(raw: unknown): ParsedResource {
   if (!copy.ok) return { t: "invalid", problems: [copy.problem] };
   const value = copy.value;
   const named = head.safeParse(value);
-  if (!named.success) return { t: "invalid", problems: problemsOf(named.error) };
+  if (!named.success) return { t: "invalid", problems: problemsOf(named.error, value) };
   const { apiVersion, kind } = named.data;
   const schema = Object.hasOwn(schemas, kind) ? schemas[kind as Kind] : undefined;
   if (schema === undefined) return { t: "unknown-kind", apiVersion, kind };
@@ -75,7 +76,7 @@ export function parseResource(raw: unknown): ParsedResource {
   if (parsed.success) return { t: "resource", resource: parsed.data };
   const foreign = parsed.error.issues.some((i) => i.path.length === 1 && i.path[0] === "apiVersion");
   if (foreign && !isOwnGroup(kind as Kind, apiVersion)) return { t: "unknown-kind", apiVersion, kind };
-  return { t: "invalid", problems: problemsOf(parsed.error) };
+  return { t: "invalid", problems: problemsOf(parsed.error, value) };
 }
 
 /** The API group of each kind; "" is that of Kubernetes itself. */
@@ -100,11 +101,12 @@ function isOwnGroup(kind: Kind, apiVersion: string): boolean {
   return (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "") === GROUPS[kind];
 }
 
-function problemsOf(error: z.ZodError): readonly FieldProblem[] {
+function problemsOf(error: z.ZodError, value: unknown): readonly FieldProblem[] {
   const problems = error.issues.flatMap((issue): readonly FieldProblem[] => {
     const path = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
-    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-    return issue.keys.map((key) => ({ path: [...path, key], message: "is not a known field" }));
+    if (issue.code === "unrecognized_keys")
+      return issue.keys.map((key) => ({ path: [...path, key], message: "is not a known field" }));
+    return [{ path, message: messageOf(issue, value) }];
   });
   if (problems.length <= LIMITS.problems) return problems;
   return [

@@ -1,4 +1,7 @@
-/** The candidate that a slip of the finger would turn into `word`, or that `word` begins; null when none is near. */
+/**
+ * The candidate that a slip of the finger would turn into `word`, or that `word` begins.
+ * @returns the nearest one, the first of several as near; null when none is near
+ */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
@@ -7,6 +10,21 @@ export function nearest(word: string, candidates: readonly string[]): string | n
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
+}
+
+const MAX_LISTED = 8;
+
+/**
+ * What follows "there is no such thing" in a message: the nearest of the names that exist, else all of them, a long list cut.
+ * @returns such as `did you mean "catalog"?`, `there are a, b and 3 more` or `there is none`
+ */
+export function suggest(word: string, names: readonly string[]): string {
+  const close = nearest(word, names);
+  if (close !== null) return `did you mean "${close}"?`;
+  if (names.length === 0) return "there is none";
+  if (names.length === 1) return `there is only ${names[0] ?? ""}`;
+  const more = names.length - MAX_LISTED;
+  return `there are ${names.slice(0, MAX_LISTED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** Levenshtein's, row by row. */

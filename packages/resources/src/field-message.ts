@@ -1,0 +1,40 @@
+import { nearest } from "@lateen/errors";
+import type { z } from "zod";
+
+/**
+ * What is wrong with a field, in words about the field; zod's own speak of input that is received.
+ * @param value the whole object, in which the issue's path leads to the field
+ */
+export function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
+  const found = issue.path.reduce(entry, value);
+  if (issue.code === "invalid_type") {
+    if (found === undefined) return "is missing";
+    return `must be ${typeWord(issue.expected)}, not ${typeof found === "number" ? String(found) : typeWord(typeName(found))}`;
+  }
+  if (issue.code !== "invalid_value") return issue.message;
+  const names = issue.values.map(String);
+  const must = `must be ${names.length === 1 ? (names[0] ?? "") : `one of ${names.join(", ")}`}`;
+  if (found === undefined) return `is missing: ${must}`;
+  const close = typeof found === "string" ? nearest(found.toUpperCase(), names) : null;
+  return `${must}${close === null ? "" : `; did you mean ${close}?`}`;
+}
+
+function entry(of: unknown, step: PropertyKey): unknown {
+  const known = typeof of === "object" && of !== null && Object.hasOwn(of, step);
+  return known ? (of as Readonly<Record<PropertyKey, unknown>>)[step] : undefined;
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  array: "a list",
+  object: "an object",
+  record: "an object",
+  int: "a whole number",
+  null: "null",
+};
+
+const typeWord = (type: string): string => WORDS[type] ?? `a ${type}`;
