@@ -4,7 +4,9 @@ import { MeshError, type Result } from "@lateen/errors";
 import { describe, expect, test } from "vitest";
 import type { ConnectRequest, HboneClient, HboneServer, HboneStream } from "./api.ts";
 import { hboneClient } from "./client.ts";
+import { settingsFrame } from "./frame-writer.ts";
 import { hboneServer } from "./server.ts";
+import { data, headers, joinBytes, reset } from "./wire.suite.ts";
 
 class Recorder implements StreamHandler {
   bytes = 0;
@@ -268,6 +270,34 @@ describe("streams of one tunnel", () => {
     near.write(new Uint8Array(1_000_000));
     t.loop.run();
     expect(reader.bytes).toBe(1_000_000);
+  });
+});
+
+describe("a reset by the peer", () => {
+  const cut = (code: number): { reader: Recorder; run: () => void } => {
+    const loop = new ManualLoop();
+    const [near, far] = memoryPair({ defer: loop.defer });
+    const client = hboneClient(near, { trust: "authenticated", nowMs: 0, defer: loop.defer });
+    record(far);
+    far.write(settingsFrame([]));
+    let result: Result<HboneStream> | null = null;
+    client.connect({ authority: "a:1", headers: [] }, (r) => (result = r));
+    loop.run();
+    far.write(joinBytes(headers(1, [[":status", "200"]]), data(1, 10), reset(1, code)));
+    loop.run();
+    const reader = record(must(result));
+    return { reader, run: () => loop.run() };
+  };
+
+  test.each([
+    ["CANCEL hands on what came before, cut off", 8, { bytes: 10, ended: false, closed: "reset" }],
+    ["NO_ERROR is an end", 0, { bytes: 10, ended: true, closed: "reset" }],
+    ["STREAM_CLOSED is a broken pipe, and takes what waits with it", 5, { bytes: 0, ended: false, closed: "reset" }],
+    ["any other takes what waits with it, as an error", 2, { bytes: 0, ended: false, closed: "failed" }],
+  ])("%s", (_, code, want) => {
+    const { reader, run } = cut(code);
+    run();
+    expect({ bytes: reader.bytes, ended: reader.ended, closed: reader.closed?.t }).toEqual(want);
   });
 });
 
