@@ -28,13 +28,16 @@ export interface ThreadStart {
   readonly levels: Levels;
 }
 
-/** Control thread → data thread. Descriptors are plain numbers: all threads share the process's table. */
+/**
+ * Control thread → data thread. Descriptors are plain numbers: all threads share the process's table. A pod may be started again
+ * before its former start or stop was answered, so answers name their question, and a stop names the namespace it is about.
+ */
 export type ToThread =
   | { readonly t: "addresses"; readonly update: AddressUpdate }
   | { readonly t: "authorizations"; readonly upserted: readonly Authorization[]; readonly removed: readonly string[] }
   | { readonly t: "identity"; readonly identity: string; readonly state: IdentityState | null }
-  | { readonly t: "start-pod"; readonly pod: PodInfo; readonly netns: number }
-  | { readonly t: "stop-pod"; readonly uid: string; readonly id: number }
+  | { readonly t: "start-pod"; readonly pod: PodInfo; readonly netns: number; readonly id: number }
+  | { readonly t: "stop-pod"; readonly uid: string; readonly netns: number; readonly id: number }
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
   | { readonly t: "drain"; readonly graceMs: number };
@@ -57,7 +60,7 @@ export interface ThreadReport {
 
 /** Data thread → control thread. */
 export type FromThread =
-  | { readonly t: "pod-started"; readonly uid: string; readonly error: string | null }
+  | { readonly t: "pod-started"; readonly id: number; readonly error: string | null }
   | { readonly t: "pod-stopped"; readonly id: number }
   | { readonly t: "want-identity"; readonly identity: string }
   | { readonly t: "log"; readonly line: string }

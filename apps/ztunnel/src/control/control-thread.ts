@@ -128,9 +128,8 @@ export class ControlThread implements AsyncDisposable {
         connect: async () => connectSeqpacket(config.env.INPOD_UDS),
         netnsId,
         closeFd: closeSync,
-        start: ({ uid, info, netns }) =>
-          this.#threads.startPod({ t: "start-pod", pod: { uid, ...info }, netns: netns.fd }),
-        stop: ({ uid }) => this.#threads.stopPod(uid),
+        start: ({ uid, info, netns }) => this.#threads.startPod({ uid, ...info }, netns.fd),
+        stop: ({ uid, netns }) => this.#threads.stopPod(uid, netns.fd),
         fatal: (why) => onEnd(`the CNI agent does not speak our protocol: ${why}`),
         log: logging.logger("inpod"),
       },

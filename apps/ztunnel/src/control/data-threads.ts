@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import type { FromThread, ThreadReport, ThreadStart, ToThread } from "../messages.ts";
+import type { FromThread, PodInfo, ThreadReport, ThreadStart, ToThread } from "../messages.ts";
 
 /** What the rest of the control thread hears from the data threads. */
 export interface ThreadEvents {
@@ -9,7 +9,13 @@ export interface ThreadEvents {
   readonly died: (why: string) => void;
 }
 
-type Ticket = { left: number; errors: string[]; done: (error: string | null) => void };
+interface Start {
+  readonly pod: PodInfo;
+  readonly netns: number;
+  readonly errors: string[];
+  readonly done: (error: string | null) => void;
+  left: number;
+}
 
 /** How long a thread may take for a report before it is left out. */
 const REPORT_TIMEOUT_MS = 2_000;
@@ -17,11 +23,10 @@ const REPORT_TIMEOUT_MS = 2_000;
 /** The data threads as one: what is sent goes to each, what is asked is answered when all have. */
 export class DataThreads implements AsyncDisposable {
   readonly #workers: readonly Worker[];
-  readonly #starting = new Map<string, Ticket>();
+  readonly #starts = new Map<number, Start>();
   readonly #reports = new Map<number, { left: number; parts: ThreadReport[]; done: (parts: ThreadReport[]) => void }>();
   readonly #stops = new Map<number, { left: number; done: () => void }>();
-  #nextReport = 1;
-  #nextStop = 1;
+  #nextId = 1;
   #drained: { left: number; done: () => void } | null = null;
   #stopping = false;
 
@@ -38,25 +43,29 @@ export class DataThreads implements AsyncDisposable {
   }
 
   /** Starts a pod on every thread. @returns null, or why a thread could not; then none serves it. */
-  startPod(message: Extract<ToThread, { t: "start-pod" }>): Promise<string | null> {
+  startPod(pod: PodInfo, netns: number): Promise<string | null> {
     const { promise, resolve } = Promise.withResolvers<string | null>();
-    this.#starting.set(message.pod.uid, { left: this.count, errors: [], done: resolve });
-    this.send(message);
+    const id = this.#nextId++;
+    this.#starts.set(id, { pod, netns, left: this.count, errors: [], done: resolve });
+    this.send({ t: "start-pod", pod, netns, id });
     return promise;
   }
 
-  /** Stops a pod on every thread, whatever it carries; resolves when all have let go of its namespace. */
-  stopPod(uid: string): Promise<void> {
+  /**
+   * Stops a pod in that namespace on every thread, whatever it carries; resolves when all have let go of the namespace. A pod
+   * of the same name that was started in another one meanwhile lives on.
+   */
+  stopPod(uid: string, netns: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const id = this.#nextStop++;
+    const id = this.#nextId++;
     this.#stops.set(id, { left: this.count, done: resolve });
-    this.send({ t: "stop-pod", uid, id });
+    this.send({ t: "stop-pod", uid, netns, id });
     return promise;
   }
 
   /** What every thread carries right now. A thread that does not answer in time is left out. */
   report(): Promise<readonly ThreadReport[]> {
-    const id = this.#nextReport++;
+    const id = this.#nextId++;
     const { promise, resolve } = Promise.withResolvers<ThreadReport[]>();
     const timer = setTimeout(() => this.#reports.get(id)?.done(this.#reports.get(id)!.parts), REPORT_TIMEOUT_MS);
     const done = (parts: ThreadReport[]): void => {
@@ -102,7 +111,7 @@ export class DataThreads implements AsyncDisposable {
       case "log":
         return events.log(message.line);
       case "pod-started":
-        return this.#started(message.uid, message.error);
+        return this.#started(message.id, message.error);
       case "pod-stopped": {
         const pending = this.#stops.get(message.id);
         if (pending && --pending.left === 0) {
@@ -122,14 +131,15 @@ export class DataThreads implements AsyncDisposable {
     }
   }
 
-  #started(uid: string, error: string | null): void {
-    const ticket = this.#starting.get(uid);
-    if (!ticket) return;
-    if (error !== null) ticket.errors.push(error);
-    if (--ticket.left > 0) return;
-    this.#starting.delete(uid);
-    const [first] = ticket.errors;
-    if (first === undefined) ticket.done(null);
-    else void this.stopPod(uid).then(() => ticket.done(first)); // no thread serves a pod that another could not start
+  #started(id: number, error: string | null): void {
+    const start = this.#starts.get(id);
+    if (!start) return;
+    if (error !== null) start.errors.push(error);
+    if (--start.left > 0) return;
+    this.#starts.delete(id);
+    const [first] = start.errors;
+    if (first === undefined) start.done(null);
+    // No thread serves a pod that another could not start.
+    else void this.stopPod(start.pod.uid, start.netns).then(() => start.done(first));
   }
 }

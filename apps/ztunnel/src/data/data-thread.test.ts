@@ -163,7 +163,7 @@ describe("inbound", () => {
     m.network.silent.add(`${SERVER.ip}:8080`);
     const client = await m.open();
     expect(m.far.report().connections).toHaveLength(1);
-    m.near.thread.receive({ t: "stop-pod", uid: "uid-client", id: 1 });
+    m.near.stopPod();
     await m.network.settle();
     expect(client.closed?.t).toBe("reset");
     expect(m.network.dials.at(-1)?.cancelled).toBe(true);
@@ -254,10 +254,20 @@ describe("what is not known yet", () => {
   test("a pod that stopped meanwhile opens nothing by its old namespace", async () => {
     const m = mesh({ workloads: [workload(SERVER)] });
     const client = await m.open();
-    m.near.thread.receive({ t: "stop-pod", uid: "uid-client", id: 1 });
+    m.near.stopPod();
     m.addresses([workload(CLIENT)]);
     await m.network.settle();
     expect([client.closed?.t, m.network.dials]).toEqual(["reset", []]);
+  });
+
+  test("a stop that is about a former namespace leaves the pod's new proxy alone", async () => {
+    const m = mesh();
+    const client = await m.open();
+    m.far.thread.receive({ t: "stop-pod", uid: "uid-server", netns: 99, id: 7 });
+    client.send("still here");
+    await m.network.settle();
+    expect(m.accepted[0]?.text).toBe("still here");
+    expect(m.far.posted).toContainEqual({ t: "pod-stopped", id: 7 });
   });
 
   test("an identity that the CA refuses is IDENTITY_ERROR", async () => {
@@ -276,7 +286,7 @@ describe("what is not known yet", () => {
     expect(m.far.log().filter((line) => line.includes("128 handshakes with 10.0.0.3"))).toHaveLength(2);
     await m.open();
     expect(m.accepted).toHaveLength(1);
-    m.far.thread.receive({ t: "stop-pod", uid: "uid-server", id: 1 });
+    m.far.stopPod();
     await m.network.settle();
   });
 });

@@ -2,7 +2,7 @@ import type { DataPath } from "@lateen/datapath";
 import { PolicyStore, decide } from "@lateen/policy";
 import { type Logging, createLogging } from "@lateen/telemetry";
 import { WorkloadStore } from "@lateen/workload-model";
-import type { FromThread, PodInfo, ThreadStart, ToThread } from "../messages.ts";
+import type { FromThread, ThreadStart, ToThread } from "../messages.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
 import { LineBudget } from "./line-budget.ts";
@@ -73,9 +73,9 @@ export class DataThread {
       case "identity":
         return this.#context.credentials.set(message.identity, message.state);
       case "start-pod":
-        return this.#startPod(message.pod, message.netns);
+        return this.#startPod(message);
       case "stop-pod":
-        this.#stopPod(message.uid, "connection closed due to connection drain");
+        if (this.#pods.get(message.uid)?.context.netns === message.netns) this.#stopPod(message.uid);
         return this.#world.post({ t: "pod-stopped", id: message.id });
       case "levels":
         return this.#logging.levels.set(message.levels, message.mode);
@@ -86,21 +86,21 @@ export class DataThread {
     }
   }
 
-  #startPod(pod: PodInfo, netns: number): void {
+  #startPod({ pod, netns, id }: Extract<ToThread, { t: "start-pod" }>): void {
     let error: string | null = null;
     try {
-      this.#stopPod(pod.uid, "connection closed due to connection drain");
+      this.#stopPod(pod.uid);
       this.#pods.set(pod.uid, new PodProxy(this.#context, pod, netns));
     } catch (cause) {
       error = cause instanceof Error ? cause.message : String(cause);
     }
-    this.#world.post({ t: "pod-started", uid: pod.uid, error });
+    this.#world.post({ t: "pod-started", id, error });
   }
 
-  #stopPod(uid: string, why: string): void {
+  #stopPod(uid: string): void {
     const pod = this.#pods.get(uid);
     this.#pods.delete(uid);
-    pod?.stop(why);
+    pod?.stop("connection closed due to connection drain");
   }
 
   /**
@@ -148,7 +148,7 @@ export class DataThread {
         this.#world.path.after(DRAIN_POLL_MS, look);
         return;
       }
-      for (const uid of [...this.#pods.keys()]) this.#stopPod(uid, "connection closed due to connection drain");
+      for (const uid of [...this.#pods.keys()]) this.#stopPod(uid);
       this.#world.post({ t: "drained" });
     };
     look();

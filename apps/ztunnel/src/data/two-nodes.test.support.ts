@@ -185,7 +185,12 @@ export class Node {
       t: "start-pod",
       pod: { uid: `uid-${name}`, name, namespace: "demo", serviceAccount: name },
       netns,
+      id: 1,
     });
+  }
+
+  stopPod(): void {
+    this.thread.receive({ t: "stop-pod", uid: `uid-${this.pod.name}`, netns: this.pod.netns, id: 1 });
   }
 
   /** The log since the last call, without time stamps. */
