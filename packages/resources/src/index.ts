@@ -33,3 +33,4 @@ export {
   parseMeshConfig,
   parseMeshNetworks,
 } from "./mesh-config.ts";
+export { type JwksUri, parseJwksUri } from "./jwks-uri.ts";

@@ -17,3 +17,5 @@ export {
   podWorkload,
 } from "./pod-workload.ts";
 export { meshService, serviceHostname } from "./service-address.ts";
+export { canonicalService } from "./canonical-service.ts";
+export { type AppProtocol, type PortProtocol, appProtocol, parseProtocol, portProtocol } from "./port-protocol.ts";

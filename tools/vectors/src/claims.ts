@@ -13,7 +13,7 @@ export const claims: readonly Claim[] = [
   { suite: "ztunnel-rbac" },
   {
     suite: "matching-rules",
-    // Identities, authorization values and conditions, trust domains; hosts, ports and paths come with L7.
+    // All but what is about paths of HTTP.
     kinds: [
       "makeSpiffeId",
       "parseSpiffeId",
@@ -25,6 +25,16 @@ export const claims: readonly Claim[] = [
       "authzValuesValid",
       "trustDomainValuesValid",
       "authzConditionValid",
+      "hostMatches",
+      "hostSubsetOf",
+      "hostMoreSpecific",
+      "hostsSort",
+      "hostsIntersection",
+      "hostsForNamespace",
+      "parseProtocol",
+      "kubePortProtocol",
+      "canonicalService",
+      "parseJwksUri",
     ],
   },
   { suite: "policy-conversion" },

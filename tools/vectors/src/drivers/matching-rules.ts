@@ -1,3 +1,4 @@
+import { compareHosts, hostCovers, hostsForNamespace, hostsOverlap, intersectHosts } from "@lateen/hostnames";
 import {
   expandPrincipals,
   expandTrustDomains,
@@ -7,8 +8,19 @@ import {
   replaceTrustDomain,
 } from "@lateen/identity";
 import { checkCondition, checkTrustDomainValues, checkWildcardValues, valueMatches } from "@lateen/policy";
-import { type JsonObject, type SuiteDriver, type Verdict, compare, unsupported } from "../suite-driver.ts";
-import { text, texts } from "../read-json.ts";
+import { parseJwksUri } from "@lateen/resources";
+import { canonicalService, parseProtocol, portProtocol } from "@lateen/translation";
+import { type Json, type JsonObject, type SuiteDriver, type Verdict, compare, unsupported } from "../suite-driver.ts";
+import { object, text, texts } from "../read-json.ts";
+
+/** Two label keys stand in the suite under the names that its source gives them. */
+const LABELS: Readonly<Record<string, string>> = {
+  "model.IstioCanonicalServiceLabelName": "service.istio.io/canonical-name",
+  "model.IstioCanonicalServiceRevisionLabelName": "service.istio.io/canonical-revision",
+};
+const labels = (x: Json | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(object(x ?? {})).map(([key, value]) => [LABELS[key] ?? key, text(value)]));
+const optionalText = (x: Json | undefined): string | undefined => (x === undefined || x === null ? undefined : text(x));
 
 /** What the product answers, in the words of the suite. */
 type Answer = (input: JsonObject) => unknown;
@@ -39,6 +51,30 @@ const OPS: Readonly<Record<string, Answer>> = {
   authzValuesValid: (i) => ({ valid: checkWildcardValues("values", texts(i["values"])) === null }),
   trustDomainValuesValid: (i) => ({ valid: checkTrustDomainValues("values", texts(i["values"])) === null }),
   authzConditionValid: (i) => ({ valid: checkCondition(text(i["key"]), texts(i["values"])) === null }),
+  hostMatches: (i) => ({ result: hostsOverlap(text(i["a"]), text(i["b"])) }),
+  hostSubsetOf: (i) => ({ result: hostCovers(text(i["b"]), text(i["a"])) }),
+  // The source's order is strict but for two empty texts.
+  hostMoreSpecific: (i) => {
+    const order = compareHosts(text(i["a"]), text(i["b"]));
+    return { result: order < 0 || (order === 0 && i["a"] === "") };
+  },
+  hostsSort: (i) => ({ result: [...texts(i["hosts"])].sort(compareHosts) }),
+  hostsIntersection: (i) => ({ result: intersectHosts(texts(i["a"]), texts(i["b"])) }),
+  hostsForNamespace: (i) => ({ result: hostsForNamespace(texts(i["hosts"]), text(i["namespace"])) }),
+  parseProtocol: (i) => ({ protocol: parseProtocol(text(i["text"])) }),
+  kubePortProtocol: (i) => ({
+    protocol: portProtocol({
+      port: Number(i["port"]),
+      name: optionalText(i["name"]),
+      protocol: optionalText(i["protocol"]),
+      appProtocol: optionalText(i["appProtocol"]),
+    }),
+  }),
+  canonicalService: (i) => canonicalService(labels(i["labels"]), text(i["workloadName"])),
+  parseJwksUri: (i) => {
+    const uri = parseJwksUri(text(i["uri"]));
+    return uri.ok ? { result: uri.value } : { error: true };
+  },
 };
 
 export const driver: SuiteDriver = {

@@ -1,0 +1,9 @@
+export {
+  type HostPattern,
+  compareHosts,
+  hostCovers,
+  hostsForNamespace,
+  hostsOverlap,
+  intersectHosts,
+  isWildcard,
+} from "./host-pattern.ts";
