@@ -1,3 +1,5 @@
+export { type ApiKind, apiKinds } from "./api-kinds.ts";
+export { pruneResource } from "./prune-resource.ts";
 export { type FieldProblem, formatPath } from "./field-problem.ts";
 export { labelsMatch, selectorMatches } from "./label-selector.ts";
 export type { LabelSelector, ObjectMeta } from "./metadata.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { apiKinds } from "./api-kinds.ts";
 import { messageOf } from "./field-message.ts";
 import type { FieldProblem } from "./field-problem.ts";
 import { authorizationPolicy } from "./kinds/authorization-policy.ts";
@@ -42,7 +43,9 @@ export type ParsedResource =
   | { readonly t: "unknown-kind"; readonly apiVersion: string; readonly kind: string }
   | { readonly t: "invalid"; readonly problems: readonly FieldProblem[] };
 
-const CLUSTER_SCOPED: ReadonlySet<string> = new Set(["Namespace", "Node", "GatewayClass"]);
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(
+  Object.entries(apiKinds).flatMap(([kind, { scope }]) => (scope === "cluster" ? [kind] : [])),
+);
 /** The namespace that an object lives in: `default` when it names none, empty for kinds without one. */
 export function namespaceOf(resource: {
   readonly kind: string;
@@ -79,26 +82,9 @@ export function parseResource(raw: unknown): ParsedResource {
   return { t: "invalid", problems: problemsOf(parsed.error, value) };
 }
 
-/** The API group of each kind; "" is that of Kubernetes itself. */
-const GROUPS = {
-  Namespace: "",
-  ServiceAccount: "",
-  Pod: "",
-  Service: "",
-  Node: "",
-  Deployment: "apps",
-  AuthorizationPolicy: "security.istio.io",
-  PeerAuthentication: "security.istio.io",
-  EndpointSlice: "discovery.k8s.io",
-  ServiceEntry: "networking.istio.io",
-  WorkloadEntry: "networking.istio.io",
-  Gateway: "gateway.networking.k8s.io",
-  GatewayClass: "gateway.networking.k8s.io",
-} as const satisfies Record<Kind, string>;
-
 /** Another group may use the same kind name (a Knative Service); another version of our group is a mistake. */
 function isOwnGroup(kind: Kind, apiVersion: string): boolean {
-  return (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "") === GROUPS[kind];
+  return (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "") === apiKinds[kind].group;
 }
 
 function problemsOf(error: z.ZodError, value: unknown): readonly FieldProblem[] {
