@@ -26,8 +26,10 @@ export { type Priority, backoffMs, refreshDueMs, retryDueMs } from "./refresh-pl
 export {
   type CryptoPort,
   type KeyPair,
+  type SignedBy,
   type Signer,
   type VerifySignature,
+  type VerifySignatureNow,
   createSigner,
   createVerifier,
   exportPrivateKey,
@@ -41,5 +43,5 @@ export {
   verifySigningRequest,
 } from "./signing-request.ts";
 export type { IssuedName } from "./subject-alt-names.ts";
-export { type ChainOptions, verifyChain } from "./verify-chain.ts";
+export { type ChainOptions, ChainProblem, type ChainQuestion, verifyChain, verifyChainNow } from "./verify-chain.ts";
 export { type SvidOptions, type X509Svid, parseX509Bundle, parseX509Svid, verifyX509Svid } from "./x509-svid.ts";

@@ -23,13 +23,20 @@ export interface Signer {
   readonly sign: (message: Uint8Array) => Promise<Uint8Array>;
 }
 
-/** Whether `signature` over `message` is of the key. A key or algorithm that it does not know is a false, never a throw. */
-export type VerifySignature = (s: {
+/** A claim that `signature` over `message` was made with the other half of a key. */
+export interface SignedBy {
+  /** SubjectPublicKeyInfo, DER. */
   readonly publicKey: Uint8Array;
+  /** Object identifier. */
   readonly algorithm: string;
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
-}) => Promise<boolean>;
+}
+
+/** Whether a claim is true. A key or algorithm that it does not know is a false, never a throw. */
+export type VerifySignature = (s: SignedBy) => Promise<boolean>;
+/** The same for a thread in which no promise settles. */
+export type VerifySignatureNow = (s: SignedBy) => boolean;
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256" } as const;
 const PRIVATE_KEY = "PRIVATE KEY";
@@ -129,6 +136,17 @@ export function keyKind(r: DerReader): { readonly algorithm: string; readonly cu
   const key = outer.bitString();
   outer.done("public key");
   return { algorithm, curve, bits: algorithm === Oid.RsaEncryption ? rsaBits(key) : 0 };
+}
+
+const MIN_RSA_BITS = 2048;
+
+/** What is wrong with a key whatever it signs, null for nothing. Kinds of key that nothing here verifies are not judged. */
+export function publicKeyProblem(publicKey: Uint8Array): string | null {
+  const key = readDer("public key", publicKey, keyKind);
+  if (!key.ok) return "has a malformed key";
+  const { algorithm, bits } = key.value;
+  if (algorithm !== Oid.RsaEncryption || bits >= MIN_RSA_BITS) return null;
+  return `has a key of ${bits} bits, at least ${MIN_RSA_BITS} are needed`;
 }
 
 function rsaBits(key: Uint8Array): number {

@@ -53,7 +53,7 @@ describe("refuses", () => {
 
   test("a purpose that the leaf does not have", async () => {
     const only = await makeLeaf(root, { extKeyUsages: [Oid.ServerAuth] });
-    expect(await judge({ chain: [only], purpose: "clientAuth" })).toContain("is not for clientAuth");
+    expect(await judge({ chain: [only], purpose: "clientAuth" })).toContain("is not for the purpose clientAuth");
   });
   test("a leaf that signs", async () => {
     const signer = root.signer;

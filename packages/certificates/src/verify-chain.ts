@@ -2,17 +2,30 @@ import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { bytesEqual } from "./bytes.ts";
 import type { Certificate } from "./certificate.ts";
 import { Oid } from "./oids.ts";
-import type { VerifySignature } from "./signature.ts";
+import { type SignedBy, type VerifySignature, type VerifySignatureNow, publicKeyProblem } from "./signature.ts";
 
-export interface ChainOptions {
+export interface ChainQuestion {
   /** Leaf first; the rest in any order. */
   readonly chain: readonly Certificate[];
   readonly roots: readonly Certificate[];
   readonly nowMs: number;
   /** What the leaf is to be used for; "any" asks nothing. */
   readonly purpose: "serverAuth" | "clientAuth" | "any";
+}
+export interface ChainOptions extends ChainQuestion {
   readonly verify: VerifySignature;
 }
+
+/** What is wrong with a chain: `facts.problem` of the error, whose `facts.why` says it in words. */
+export const ChainProblem = {
+  Expired: "expired",
+  NotYetValid: "not yet valid",
+  UnknownAuthority: "unknown authority",
+  Purpose: "purpose",
+  Other: "other",
+} as const;
+export type ChainProblem = (typeof ChainProblem)[keyof typeof ChainProblem];
+type Problem = { readonly kind: ChainProblem; readonly why: string };
 
 const MAX_DEPTH = 8;
 const MAX_CHAIN = 16;
@@ -24,76 +37,104 @@ const MAX_SIGNATURES = 64;
  * @see RFC 5280 section 6
  */
 export async function verifyChain(o: ChainOptions): Promise<Result<readonly Certificate[]>> {
-  const [leaf] = o.chain;
-  if (leaf === undefined) return refuse("the chain is empty");
-  if (o.chain.length > MAX_CHAIN) return refuse(`the chain has more than ${MAX_CHAIN} certificates`);
-  const why = certificateProblem(leaf, o);
-  if (why !== null) return refuse(why);
-  const search = new Search(o);
-  const path = await search.extend([leaf]);
-  return path === null ? refuse(search.why) : ok(path);
+  const search = searchChain(o);
+  let step = search.next();
+  while (step.done !== true) step = search.next(await o.verify(step.value));
+  return step.value;
 }
 
-class Search {
-  readonly #o: ChainOptions;
+/** `verifyChain` for a thread in which no promise settles. */
+export function verifyChainNow(
+  o: ChainQuestion & { readonly verify: VerifySignatureNow },
+): Result<readonly Certificate[]> {
+  const search = searchChain(o);
+  let step = search.next();
+  while (step.done !== true) step = search.next(o.verify(step.value));
+  return step.value;
+}
+
+/** Asks for each signature that it needs to know of; one search, whether the answers come at once or later. */
+type Search<T> = Generator<SignedBy, T, boolean>;
+
+function* searchChain(o: ChainQuestion): Search<Result<readonly Certificate[]>> {
+  const [leaf] = o.chain;
+  if (leaf === undefined) return refuse(other("the chain is empty"));
+  if (o.chain.length > MAX_CHAIN) return refuse(other(`the chain has more than ${MAX_CHAIN} certificates`));
+  const problem = certificateProblem(leaf, o);
+  if (problem !== null) return refuse(problem);
+  const paths = new Paths(o);
+  const path = yield* paths.extend([leaf]);
+  return path === null ? refuse(paths.problem) : ok(path);
+}
+
+class Paths {
+  readonly #o: ChainQuestion;
   #budget = MAX_SIGNATURES;
   /** Of the last candidate that was refused. */
-  why = "it is signed by an unknown authority";
+  problem: Problem = { kind: ChainProblem.UnknownAuthority, why: "it is signed by an unknown authority" };
 
-  constructor(o: ChainOptions) {
+  constructor(o: ChainQuestion) {
     this.#o = o;
   }
 
-  async extend(path: readonly Certificate[]): Promise<readonly Certificate[] | null> {
+  *extend(path: readonly Certificate[]): Search<readonly Certificate[] | null> {
     const last = path[path.length - 1]!; // a path has its leaf at least
     if (path.length > MAX_DEPTH) return null;
-    for (const root of this.#o.roots) if (await this.#signed(last, root, path)) return [...path, root];
+    for (const root of this.#o.roots) if (yield* this.#signed(last, root, path)) return [...path, root];
     for (const next of this.#o.chain.slice(1)) {
       if (path.some((c) => bytesEqual(c.der, next.der))) continue;
-      if (!(await this.#signed(last, next, path))) continue;
-      const found = await this.extend([...path, next]);
+      if (!(yield* this.#signed(last, next, path))) continue;
+      const found = yield* this.extend([...path, next]);
       if (found !== null) return found;
     }
     return null;
   }
 
-  async #signed(certificate: Certificate, by: Certificate, path: readonly Certificate[]): Promise<boolean> {
+  *#signed(certificate: Certificate, by: Certificate, path: readonly Certificate[]): Search<boolean> {
     if (!bytesEqual(certificate.issuer, by.subject)) return false;
     const { authorityKeyId } = certificate;
     if (authorityKeyId !== null && by.subjectKeyId !== null && authorityKeyId !== by.subjectKeyId) return false;
     const problem = certificateProblem(by, this.#o) ?? authorityProblem(by, path);
     if (problem !== null) {
-      this.why = problem;
+      this.problem = problem;
       return false;
     }
     if (this.#budget-- <= 0) return false;
     const { signatureAlgorithm: algorithm, tbs: message, signature } = certificate;
-    return this.#o.verify({ publicKey: by.publicKey, algorithm, message, signature });
+    return yield { publicKey: by.publicKey, algorithm, message, signature };
   }
 }
 
-function certificateProblem(c: Certificate, o: ChainOptions): string | null {
-  if (o.nowMs < c.notBeforeMs) return `certificate ${c.serialHex} is not valid yet`;
-  if (o.nowMs > c.notAfterMs) return `certificate ${c.serialHex} has expired`;
+function certificateProblem(c: Certificate, o: ChainQuestion): Problem | null {
+  const name = `certificate ${c.serialHex}`;
+  if (o.nowMs < c.notBeforeMs) return { kind: ChainProblem.NotYetValid, why: `${name} is not valid yet` };
+  if (o.nowMs > c.notAfterMs) return { kind: ChainProblem.Expired, why: `${name} has expired` };
   if (c.unhandledCritical.length > 0)
-    return `certificate ${c.serialHex} has critical extensions that are not understood: ${c.unhandledCritical.join(", ")}`;
+    return other(`${name} has critical extensions that are not understood: ${c.unhandledCritical.join(", ")}`);
+  const weak = publicKeyProblem(c.publicKey);
+  if (weak !== null) return other(`${name} ${weak}`);
   const wanted = { any: null, serverAuth: Oid.ServerAuth, clientAuth: Oid.ClientAuth }[o.purpose];
   const purposes = c.extKeyUsages;
   if (wanted === null || purposes === null || purposes.includes(wanted)) return null;
-  return purposes.includes(Oid.AnyExtKeyUsage) ? null : `certificate ${c.serialHex} is not for ${o.purpose}`;
+  if (purposes.includes(Oid.AnyExtKeyUsage)) return null;
+  return { kind: ChainProblem.Purpose, why: `${name} is not for the purpose ${o.purpose}` };
 }
 
 /** @param below what it would sign for, leaf first; intermediates below it count against its path length */
-function authorityProblem(c: Certificate, below: readonly Certificate[]): string | null {
-  if (!c.isCa) return `certificate ${c.serialHex} signs but is not an authority`;
+function authorityProblem(c: Certificate, below: readonly Certificate[]): Problem | null {
+  if (!c.isCa) return other(`certificate ${c.serialHex} signs but is not an authority`);
   if (c.keyUsages !== null && !c.keyUsages.includes("keyCertSign"))
-    return `certificate ${c.serialHex} signs but lacks keyCertSign`;
+    return other(`certificate ${c.serialHex} signs but lacks keyCertSign`);
   const follow = below.length - 1; // stricter than the RFC, whose exemption of self-issued ones lets an authority extend itself
   return c.pathLength !== null && follow > c.pathLength
-    ? `certificate ${c.serialHex} allows ${c.pathLength} intermediates, ${follow} follow`
+    ? other(`certificate ${c.serialHex} allows ${c.pathLength} intermediates, ${follow} follow`)
     : null;
 }
 
-function refuse(why: string): Result<never> {
-  return fail(new MeshError(Code.BadInput, `Cannot verify certificate chain: ${why}`));
+function other(why: string): Problem {
+  return { kind: ChainProblem.Other, why };
+}
+
+function refuse({ kind, why }: Problem): Result<never> {
+  return fail(new MeshError(Code.BadInput, `Cannot verify certificate chain: ${why}`, { problem: kind, why }));
 }

@@ -1,4 +1,3 @@
-export type { FrozenStream, Mover } from "./moving.ts";
 export type {
   Cancel,
   ConnectOptions,

@@ -60,3 +60,8 @@ export {
   unshareThread,
   withNamespaces,
 } from "./spawn-in.ts";
+export { type AeadName, type AeadOptions, AeadKey } from "./openssl/aead.ts";
+export { TlsConnection, type TlsConnectionOptions } from "./openssl/tls-connection.ts";
+export { DEFAULT_GROUPS, DEFAULT_SUITES, TlsContext, type TlsContextOptions } from "./openssl/tls-context.ts";
+export { type Refusal, TlsLibrary } from "./openssl/tls-library.ts";
+export { Memory, checkRange } from "./memory.ts";

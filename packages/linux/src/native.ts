@@ -56,7 +56,7 @@ export interface Native {
   readonly abort: () => void;
 }
 
-type Koffi = Pick<typeof KoffiModule, "load" | "errno" | "address">;
+type Koffi = Pick<typeof KoffiModule, "load" | "errno" | "address" | "proto" | "pointer" | "register" | "unregister">;
 
 const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;
@@ -68,7 +68,11 @@ function whyNot(): string | null {
   return null;
 }
 
-function openKoffi(): Koffi {
+/**
+ * The door to C, for the tables of functions in this package and nothing else.
+ * @throws MeshError UNAVAILABLE where this is not Linux on x64 or arm64
+ */
+export function openKoffi(): Koffi {
   const why = whyNot();
   if (why !== null) throw new MeshError(Code.Unavailable, `Cannot call the kernel: ${why}`);
   try {

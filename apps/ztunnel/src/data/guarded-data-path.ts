@@ -1,6 +1,4 @@
-import type { DataPath, Mover } from "@lateen/datapath";
-
-type Guard = (run: () => void, giveUp: () => void) => void;
+import type { DataPath } from "@lateen/datapath";
 
 /**
  * The same data path, but what a callback throws ends only the stream that it was called for: one connection's fault must not
@@ -8,7 +6,7 @@ type Guard = (run: () => void, giveUp: () => void) => void;
  * @param onFault hears each exception
  */
 export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => void): DataPath {
-  const guard: Guard = (run, giveUp) => {
+  const guard = (run: () => void, giveUp: () => void): void => {
     try {
       run();
     } catch (fault) {
@@ -51,26 +49,5 @@ export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => voi
     after: (ms, run) => path.after(ms, () => guard(run, () => undefined)),
     defer: (run) => path.defer(() => guard(run, () => undefined)),
     nowMs: () => path.nowMs(),
-    mover: path.mover === null ? null : guardedMover(path.mover, guard),
-  };
-}
-
-/** What an adopted listener accepts is guarded like any other's. */
-function guardedMover(mover: Mover, guard: Guard): Mover {
-  return {
-    freeze: (stream) => mover.freeze(stream),
-    thaw: (stream) => mover.thaw(stream),
-    forget: (stream) => mover.forget(stream),
-    restoreSocket: (state, fd) => mover.restoreSocket(state, fd),
-    restoreSecure: (state, fd) => mover.restoreSecure(state, fd),
-    lend: (listener) => mover.lend(listener),
-    takeBack: (listener) => mover.takeBack(listener),
-    adopt: (lent, onStream) =>
-      mover.adopt(lent, (stream) =>
-        guard(
-          () => onStream(stream),
-          () => stream.abort(),
-        ),
-      ),
   };
 }

@@ -1,0 +1,183 @@
+import { Code, MeshError } from "@lateen/errors";
+import { checkBytes } from "../checks.ts";
+import { Memory, checkRange } from "../memory.ts";
+import { type Pointer, openssl } from "./native-openssl.ts";
+import { opensslBug } from "./openssl-error.ts";
+
+export type AeadName = "aes-128-gcm" | "aes-256-gcm" | "chacha20-poly1305";
+
+const KEY_BYTES = { "aes-128-gcm": 16, "aes-256-gcm": 32, "chacha20-poly1305": 32 } as const satisfies Record<
+  AeadName,
+  number
+>;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const HEADER_BYTES = 5;
+const GET_TAG = 0x10;
+const SET_TAG = 0x11;
+const AS_BEFORE = -1;
+
+/** What C reads and writes beside the record, one for all keys of the thread: calls do not overlap. */
+interface Scratch {
+  readonly memory: Memory;
+  readonly view: DataView;
+  readonly key: Pointer;
+  readonly nonce: Pointer;
+  readonly written: Pointer;
+}
+const NONCE = 32;
+const WRITTEN = 48;
+const SCRATCH_BYTES = 64;
+
+let scratchOfThread: Scratch | null = null;
+function scratch(): Scratch {
+  if (scratchOfThread !== null) return scratchOfThread;
+  const memory = new Memory(SCRATCH_BYTES);
+  memory.bytes.fill(0);
+  const { bytes, address } = memory;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, SCRATCH_BYTES);
+  return (scratchOfThread = { memory, view, key: address, nonce: address + NONCE, written: address + WRITTEN });
+}
+
+function cipherOf(name: AeadName): Pointer {
+  const ssl = openssl();
+  return { "aes-128-gcm": ssl.aes128Gcm, "aes-256-gcm": ssl.aes256Gcm, "chacha20-poly1305": ssl.chacha20Poly1305 }[
+    name
+  ]();
+}
+
+export interface AeadOptions {
+  readonly cipher: AeadName;
+  readonly direction: "seal" | "open";
+  readonly key: Uint8Array;
+  /** 12 bytes. */
+  readonly iv: Uint8Array;
+}
+
+/**
+ * One key for one direction of TLS 1.3 records, on a context of OpenSSL that is kept. Works in place on ranges of a `Memory`;
+ * the five bytes before the content are authenticated with it. Free it: the collector does not know what C holds.
+ * @see RFC 8446 sections 5.2, 5.3
+ */
+export class AeadKey {
+  readonly #name: AeadName;
+  readonly #seals: boolean;
+  #context: Pointer;
+  #iv0 = 0;
+  #iv1 = 0;
+  #iv2 = 0;
+  readonly #ssl = openssl();
+  readonly #scratch = scratch();
+
+  /** @throws MeshError BUG when key or IV have a wrong length */
+  constructor(o: AeadOptions) {
+    this.#name = o.cipher;
+    this.#seals = o.direction === "seal";
+    this.#checkKey(o.key, o.iv);
+    this.#context = this.#ssl.cipherCtxNew();
+    if (this.#context === 0) throw opensslBug("EVP_CIPHER_CTX_new");
+    try {
+      if (this.#ssl.cipherInit(this.#context, cipherOf(o.cipher), 0, 0, 0, this.#seals ? 1 : 0) !== 1)
+        throw opensslBug("EVP_CipherInit_ex");
+      this.rekey(o.key, o.iv);
+    } catch (e) {
+      this.free();
+      throw e;
+    }
+  }
+
+  /** Goes on under another key of the same cipher. @throws MeshError BUG when key or IV have a wrong length */
+  rekey(key: Uint8Array, iv: Uint8Array): void {
+    this.#checkKey(key, iv);
+    const s = this.#scratch;
+    s.memory.bytes.set(key);
+    const done = this.#ssl.cipherInit(this.#live(), 0, 0, s.key, 0, AS_BEFORE);
+    s.memory.bytes.fill(0, 0, key.length);
+    if (done !== 1) throw opensslBug("EVP_CipherInit_ex");
+    const view = new DataView(iv.buffer, iv.byteOffset, IV_BYTES);
+    this.#iv0 = view.getInt32(0);
+    this.#iv1 = view.getInt32(4);
+    this.#iv2 = view.getInt32(8);
+  }
+
+  /**
+   * Encrypts `length` bytes (1 or more) behind the 5-byte header at `at`, and writes the 16-byte tag behind them.
+   * @param sequence of the record, below 2^53
+   * @throws MeshError BUG when the range, tag included, is not inside the memory
+   */
+  seal(memory: Memory, at: number, length: number, sequence: number): void {
+    checkRange(memory, at, length);
+    checkRange(memory, at, HEADER_BYTES + length + TAG_BYTES);
+    if (!this.#seals) throw new MeshError(Code.Bug, "Cannot seal: the key is for opening");
+    const ssl = this.#ssl;
+    const { written } = this.#scratch;
+    const context = this.#begin(memory, at, sequence);
+    const content = memory.address + at + HEADER_BYTES;
+    if (
+      ssl.cipherUpdate(context, content, written, content, length) !== 1 ||
+      ssl.cipherFinal(context, content + length, written) !== 1 ||
+      ssl.cipherCtrl(context, GET_TAG, TAG_BYTES, content + length) !== 1
+    )
+      throw opensslBug("sealing");
+  }
+
+  /**
+   * Verifies and decrypts the `length` bytes behind the header at `at`, of which the last 16 are the tag.
+   * @returns false when it does not verify: what then stands there is meaningless
+   * @throws MeshError BUG when the range is not inside the memory
+   */
+  open(memory: Memory, at: number, length: number, sequence: number): boolean {
+    checkRange(memory, at, length);
+    checkRange(memory, at, HEADER_BYTES + length);
+    if (this.#seals) throw new MeshError(Code.Bug, "Cannot open: the key is for sealing");
+    if (length < TAG_BYTES) return false;
+    const ssl = this.#ssl;
+    const { written } = this.#scratch;
+    const context = this.#begin(memory, at, sequence);
+    const content = memory.address + at + HEADER_BYTES;
+    const size = length - TAG_BYTES;
+    const verified =
+      ssl.cipherCtrl(context, SET_TAG, TAG_BYTES, content + size) === 1 &&
+      ssl.cipherUpdate(context, content, written, content, size) === 1 &&
+      ssl.cipherFinal(context, content + size, written) === 1;
+    if (!verified) ssl.errClear();
+    return verified;
+  }
+
+  /** Idempotent. */
+  free(): void {
+    const context = this.#context;
+    this.#context = 0;
+    if (context !== 0) this.#ssl.cipherCtxFree(context);
+  }
+
+  /** Sets the nonce, IV xor sequence, and authenticates the header. */
+  #begin(memory: Memory, at: number, sequence: number): Pointer {
+    if (!(sequence >= 0 && sequence <= Number.MAX_SAFE_INTEGER))
+      throw new MeshError(Code.Bug, `Cannot seal or open: ${sequence} is not a sequence number`);
+    const ssl = this.#ssl;
+    const { view, nonce, written } = this.#scratch;
+    const context = this.#live();
+    view.setInt32(NONCE, this.#iv0);
+    view.setInt32(NONCE + 4, this.#iv1 ^ (sequence / 0x1_0000_0000));
+    view.setInt32(NONCE + 8, this.#iv2 ^ sequence);
+    if (
+      ssl.cipherInit(context, 0, 0, 0, nonce, AS_BEFORE) !== 1 ||
+      ssl.cipherUpdate(context, 0, written, memory.address + at, HEADER_BYTES) !== 1
+    )
+      throw opensslBug("EVP_CipherInit_ex");
+    return context;
+  }
+
+  #live(): Pointer {
+    if (this.#context === 0) throw new MeshError(Code.Bug, "Cannot use an AEAD key that was freed");
+    return this.#context;
+  }
+
+  #checkKey(key: Uint8Array, iv: Uint8Array): void {
+    checkBytes("key", key, KEY_BYTES[this.#name]);
+    checkBytes("iv", iv, IV_BYTES);
+    if (key.byteLength !== KEY_BYTES[this.#name] || iv.byteLength !== IV_BYTES)
+      throw new MeshError(Code.Bug, "Cannot use an AEAD key: key or IV are too short");
+  }
+}

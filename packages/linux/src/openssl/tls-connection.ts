@@ -1,0 +1,174 @@
+import { Buffer } from "node:buffer";
+import { Code, MeshError } from "@lateen/errors";
+import { checkBytes } from "../checks.ts";
+import { Memory } from "../memory.ts";
+import { type Pointer, openssl } from "./native-openssl.ts";
+import { opensslBug, takeOpensslError } from "./openssl-error.ts";
+import { type TlsContext, encodeProtocols } from "./tls-context.ts";
+import type { Refusal } from "./tls-library.ts";
+
+export interface TlsConnectionOptions {
+  readonly context: TlsContext;
+  readonly role: "client" | "server";
+  /** Offered by a client; a server takes the first of its own that was offered, and fails without one. */
+  readonly alpn: readonly string[];
+  /**
+   * Judges the peer's certificates, leaf first, inside the handshake; nothing else has judged them but that the peer holds the
+   * leaf's key. What it throws refuses.
+   */
+  readonly judge: (chainDer: readonly Uint8Array[]) => Refusal | null;
+}
+
+const WANT_READ = 2;
+const MAX_INPUT = 0x7fff_ffff;
+const MAX_OUTPUT = 1024 * 1024;
+const HEX_SECRET = /^(?:CLIENT|SERVER)_TRAFFIC_SECRET_0 [0-9a-f]{64} ([0-9a-f]{64}|[0-9a-f]{96})$/i;
+
+/** Sets the connection that callbacks belong to while OpenSSL runs. */
+export type During = (connection: TlsConnection, run: () => number) => number;
+
+/** One handshake over memory: bytes of the peer in, bytes for the peer out. Free it. */
+export class TlsConnection {
+  readonly role: "client" | "server";
+  /** Own protocols as ALPN has them. */
+  readonly protocols: Buffer;
+  /** The peer's certificates, leaf first, once judged. */
+  peerChainDer: readonly Uint8Array[] = [];
+  refusal: Refusal | null = null;
+  /** What the judge has thrown; the peer was refused. */
+  thrown: unknown = null;
+  /** After "failed": in words, lower case. */
+  why = "";
+  /** Traffic secrets, empty until known. */
+  clientSecret: Buffer = Buffer.alloc(0);
+  serverSecret: Buffer = Buffer.alloc(0);
+  readonly #ssl = openssl();
+  readonly #judge: TlsConnectionOptions["judge"];
+  readonly #during: During;
+  #pointer: Pointer;
+  #readBio: Pointer = 0;
+  #writeBio: Pointer = 0;
+
+  constructor(o: TlsConnectionOptions, during: During) {
+    this.role = o.role;
+    this.protocols = encodeProtocols(o.alpn);
+    this.#judge = o.judge;
+    this.#during = during;
+    this.#pointer = this.#ssl.sslNew(o.context.pointer);
+    if (this.#pointer === 0) throw opensslBug("SSL_new");
+    try {
+      this.#setUp();
+    } catch (e) {
+      this.free();
+      throw e;
+    }
+  }
+
+  /**
+   * Takes bytes of the peer and goes as far as they allow. Then `output` has what to send, after "failed" too (the alert).
+   * @returns "more" when it waits for the peer
+   */
+  step(input: Uint8Array | null): "more" | "done" | "failed" {
+    const ssl = this.#ssl;
+    const pointer = this.#live();
+    if (input !== null && input.length > 0) {
+      checkBytes("input", input, MAX_INPUT);
+      if (ssl.bioWrite(this.#readBio, input, input.byteLength) !== input.byteLength) throw opensslBug("BIO_write");
+    }
+    ssl.errClear(); // the queue is shared with node:crypto, and what is in it would pass for an error of ours
+    const result = this.#during(this, () => ssl.sslDoHandshake(pointer));
+    if (result === 1) return "done";
+    if (ssl.sslGetError(pointer, result) === WANT_READ) return "more";
+    this.why = takeOpensslError() || "handshake failed";
+    return "failed";
+  }
+
+  /** Takes what is to be sent; empty when there is nothing. */
+  output(): Buffer {
+    this.#live();
+    return this.#drain(this.#writeBio);
+  }
+
+  /** Takes what came behind the handshake and is not OpenSSL's any more, a record cut off in the middle included. */
+  leftover(): Buffer {
+    this.#live();
+    return this.#drain(this.#readBio);
+  }
+
+  /** The suite's number on the wire. Only after "done". */
+  suite(): number {
+    const cipher = this.#ssl.sslGetCurrentCipher(this.#live());
+    if (cipher === 0) throw new MeshError(Code.Bug, "Cannot tell the suite: the handshake is not done");
+    return this.#ssl.cipherProtocolId(cipher);
+  }
+
+  /** The protocol that both agreed to, null for none. Only after "done". */
+  alpn(): string | null {
+    const memory = new Memory(16 + 256);
+    const { bytes, address } = memory;
+    bytes.fill(0);
+    this.#ssl.sslGetAlpn(this.#live(), address, address + 8);
+    const length = bytes.readUInt32LE(8);
+    if (length === 0 || length > 255) return null;
+    this.#ssl.memcpy(address + 16, Number(bytes.readBigUInt64LE(0)), length);
+    return bytes.toString("latin1", 16, 16 + length);
+  }
+
+  /** For `TlsLibrary` only. */
+  judge(chain: readonly Uint8Array[]): Refusal | null {
+    this.peerChainDer = chain;
+    this.refusal = this.#judge(chain);
+    return this.refusal;
+  }
+
+  /** For `TlsLibrary` only. @param line of OpenSSL's key log; secrets other than those of the traffic are passed over */
+  takeSecret(line: string): void {
+    const secret = HEX_SECRET.exec(line)?.[1];
+    if (secret === undefined) return;
+    if (line.startsWith("CLIENT")) this.clientSecret = Buffer.from(secret, "hex");
+    else this.serverSecret = Buffer.from(secret, "hex");
+  }
+
+  /** Idempotent. */
+  free(): void {
+    const pointer = this.#pointer;
+    this.#pointer = 0;
+    if (pointer !== 0) this.#ssl.sslFree(pointer); // with both BIOs
+    this.clientSecret.fill(0);
+    this.serverSecret.fill(0);
+  }
+
+  #setUp(): void {
+    const ssl = this.#ssl;
+    const [read, write] = [ssl.bioNew(ssl.bioMem()), ssl.bioNew(ssl.bioMem())];
+    if (read === 0 || write === 0) {
+      for (const bio of [read, write]) if (bio !== 0) ssl.bioFree(bio);
+      throw opensslBug("BIO_new");
+    }
+    this.#readBio = read;
+    this.#writeBio = write;
+    ssl.sslSetBio(this.#pointer, read, write);
+    if (this.role === "server") {
+      ssl.sslSetAcceptState(this.#pointer);
+      return;
+    }
+    ssl.sslSetConnectState(this.#pointer);
+    const { protocols } = this;
+    if (protocols.length > 0 && ssl.sslSetAlpnProtos(this.#pointer, protocols, protocols.length) !== 0)
+      throw opensslBug("SSL_set_alpn_protos"); // 0 is success here
+  }
+
+  #drain(bio: Pointer): Buffer {
+    const pending = this.#ssl.bioPending(bio);
+    if (pending === 0) return Buffer.alloc(0);
+    if (pending > MAX_OUTPUT) throw new MeshError(Code.Bug, `Cannot take ${pending} bytes out of a handshake`);
+    const bytes = Buffer.allocUnsafeSlow(pending);
+    if (this.#ssl.bioRead(bio, bytes, pending) !== pending) throw opensslBug("BIO_read");
+    return bytes;
+  }
+
+  #live(): Pointer {
+    if (this.#pointer === 0) throw new MeshError(Code.Bug, "Cannot use a TLS connection that was freed");
+    return this.#pointer;
+  }
+}

@@ -1,0 +1,49 @@
+import {
+  type Certificate,
+  ChainProblem,
+  type VerifySignatureNow,
+  parseCertificate,
+  verifyChainNow,
+} from "@lateen/certificates";
+import type { Refusal } from "@lateen/linux";
+
+export interface PeerQuestion {
+  /** Leaf first, as the peer sent them. */
+  readonly chainDer: readonly Uint8Array[];
+  /** Ours. */
+  readonly role: "client" | "server";
+  readonly roots: readonly Certificate[];
+  readonly nowMs: number;
+  readonly verify: VerifySignatureNow;
+  readonly verifyPeer: (chainDer: readonly Uint8Array[]) => string | null;
+}
+
+const KINDS: Readonly<Record<string, Refusal["kind"]>> = {
+  [ChainProblem.Expired]: "expired",
+  [ChainProblem.NotYetValid]: "not-yet-valid",
+  [ChainProblem.UnknownAuthority]: "unknown-authority",
+  [ChainProblem.Purpose]: "wrong-purpose",
+};
+
+/**
+ * The chain first (parsed strictly, roots, signatures, dates, purpose), then whoever asked for the handshake.
+ * @returns null to accept
+ * @see dataplane 5.1
+ */
+export function judgePeer(q: PeerQuestion): Refusal | null {
+  const chain: Certificate[] = [];
+  for (const der of q.chainDer) {
+    const parsed = parseCertificate(der);
+    if (!parsed.ok) return { kind: "rejected", why: `peer certificate: ${parsed.error.message}` };
+    chain.push(parsed.value);
+  }
+  if (chain.length === 0) return { kind: "rejected", why: "peer sent no certificate" };
+  const purpose = q.role === "client" ? "serverAuth" : "clientAuth";
+  const verified = verifyChainNow({ chain, roots: q.roots, nowMs: q.nowMs, purpose, verify: q.verify });
+  if (!verified.ok) {
+    const { problem, why } = verified.error.facts;
+    return { kind: KINDS[String(problem)] ?? "rejected", why: `peer certificate: ${String(why)}` };
+  }
+  const verdict = q.verifyPeer(q.chainDer);
+  return verdict === null ? null : { kind: "rejected", why: verdict };
+}

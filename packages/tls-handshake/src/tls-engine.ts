@@ -1,0 +1,84 @@
+import type { VerifySignatureNow } from "@lateen/certificates";
+import type { Credentials, CredentialsOptions } from "@lateen/datapath";
+import { Code, MeshError } from "@lateen/errors";
+import { type TlsContext, TlsLibrary } from "@lateen/linux";
+import { judgePeer } from "./judge-peer.ts";
+import { signatureCheck } from "./signature-check.ts";
+import { TlsCredentials } from "./tls-credentials.ts";
+import { type HandshakeOptions, TlsHandshake } from "./tls-handshake.ts";
+
+export interface TlsEngineOptions {
+  /** Wall clock, against which certificates are judged. */
+  readonly nowMs: () => number;
+  /** Key exchanges in OpenSSL's names, best first, such as "X25519MLKEM768:X25519:P-256". */
+  readonly groups?: string;
+  /** Suites in OpenSSL's names, best first. */
+  readonly suites?: string;
+}
+
+/** Contexts kept; credentials of which none is kept get another when they are used again. */
+const MAX_CONTEXTS = 256;
+
+/** The TLS of one data thread. Dispose it before the thread ends, after its last handshake. */
+export class TlsEngine implements Disposable {
+  readonly #library = new TlsLibrary();
+  readonly #verify: VerifySignatureNow = signatureCheck();
+  readonly #options: TlsEngineOptions;
+  /** The least recently used first. */
+  readonly #contexts = new Map<TlsCredentials, TlsContext>();
+
+  constructor(options: TlsEngineOptions) {
+    this.#options = options;
+  }
+
+  /** @throws MeshError BAD_INPUT when key, chain or roots cannot be used, or do not belong together */
+  credentials(o: CredentialsOptions): Credentials {
+    const credentials = TlsCredentials.parse(o);
+    this.#contextOf(credentials);
+    return credentials;
+  }
+
+  /** @throws MeshError BUG when the credentials were made elsewhere */
+  handshake(o: HandshakeOptions): TlsHandshake {
+    const { credentials, role, verifyPeer } = o;
+    if (!(credentials instanceof TlsCredentials))
+      throw new MeshError(Code.Bug, "Cannot use credentials: they were made by another data path");
+    const context = this.#contextOf(credentials);
+    const { roots } = credentials;
+    const connection = this.#library.connection({
+      context,
+      role,
+      alpn: [o.alpn],
+      judge: (chainDer) =>
+        judgePeer({ chainDer, role, roots, nowMs: this.#options.nowMs(), verify: this.#verify, verifyPeer }),
+    });
+    return new TlsHandshake(connection, o.alpn, context.tickets);
+  }
+
+  [Symbol.dispose](): void {
+    for (const context of this.#contexts.values()) context.free();
+    this.#contexts.clear();
+    this.#library[Symbol.dispose]();
+  }
+
+  #contextOf(credentials: TlsCredentials): TlsContext {
+    const known = this.#contexts.get(credentials);
+    const { groups, suites } = this.#options;
+    const context =
+      known ??
+      this.#library.context({
+        chainDer: credentials.chainDer,
+        keyDer: credentials.opaque.keyDer,
+        ...(groups === undefined ? {} : { groups }),
+        ...(suites === undefined ? {} : { suites }),
+      });
+    this.#contexts.delete(credentials);
+    this.#contexts.set(credentials, context);
+    for (const [oldest, unused] of this.#contexts) {
+      if (this.#contexts.size <= MAX_CONTEXTS) break;
+      this.#contexts.delete(oldest);
+      unused.free();
+    }
+    return context;
+  }
+}
