@@ -23,11 +23,17 @@ export interface Collection<T> {
   subscribe(listener: Listener<T>): Disposable;
 }
 
+/** A collection whose entries are put from outside. */
+export interface Source<T> extends Collection<T> {
+  /** Puts an entry within `Graph.update`; undefined removes it. An equal value changes nothing. */
+  set(key: string, value: T | undefined): void;
+}
+
 /** A way to find entries of one collection by something other than their key. */
 export interface Index<T> {
   readonly of: Collection<T>;
   readonly name: string;
-  /** Values under that name, by key. */
+  /** Values under that name, by key. Not to be changed. */
   lookup(name: string): readonly T[];
 }
 
@@ -38,90 +44,4 @@ export interface Fetch {
   by<T>(index: Index<T>, name: string): readonly T[];
   /** Everything: any change of the collection computes the reader anew. */
   all<T>(from: Collection<T>): readonly T[];
-}
-
-const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
-  a < b ? -1 : a > b ? 1 : 0;
-
-/** Entries with their indexes and listeners: what source and derived collections share. Changed only by its graph. */
-export class Store<T> implements Collection<T> {
-  readonly name: string;
-  readonly indexes = new Map<string, StoreIndex<T>>();
-  readonly #entries = new Map<string, T>();
-  readonly #listeners = new Set<Listener<T>>();
-  #sorted: readonly (readonly [string, T])[] | null = null;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  get(key: string): T | undefined {
-    return this.#entries.get(key);
-  }
-
-  entries(): readonly (readonly [string, T])[] {
-    return (this.#sorted ??= [...this.#entries].sort(byKey));
-  }
-
-  values(): readonly T[] {
-    return this.entries().map(([, value]) => value);
-  }
-
-  subscribe(listener: Listener<T>): Disposable {
-    this.#listeners.add(listener);
-    if (this.size > 0) listener(this.entries().map(([key, after]) => ({ key, before: undefined, after })));
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
-  }
-
-  /** Puts one entry in place and in its indexes. @returns what was there before */
-  put(key: string, after: T | undefined): T | undefined {
-    const before = this.#entries.get(key);
-    if (after === undefined) this.#entries.delete(key);
-    else this.#entries.set(key, after);
-    this.#sorted = null;
-    for (const index of this.indexes.values()) index.move(key, before, after);
-    return before;
-  }
-
-  tell(changes: readonly Change<T>[]): void {
-    if (changes.length === 0) return;
-    for (const listener of [...this.#listeners]) listener(changes);
-  }
-}
-
-/** Index names to keys of a store. */
-export class StoreIndex<T> implements Index<T> {
-  readonly of: Store<T>;
-  readonly name: string;
-  readonly indexOf: IndexOf<T>;
-  readonly #keys = new Map<string, Set<string>>();
-
-  constructor(of: Store<T>, name: string, indexOf: IndexOf<T>) {
-    this.of = of;
-    this.name = name;
-    this.indexOf = indexOf;
-    for (const [key, value] of of.entries()) this.move(key, undefined, value);
-  }
-
-  lookup(name: string): readonly T[] {
-    const keys = [...(this.#keys.get(name) ?? [])].sort();
-    return keys.flatMap((key) => this.of.get(key) ?? []);
-  }
-
-  move(key: string, before: T | undefined, after: T | undefined): void {
-    for (const name of before === undefined ? [] : this.indexOf(before, key)) {
-      const there = this.#keys.get(name);
-      there?.delete(key);
-      if (there?.size === 0) this.#keys.delete(name);
-    }
-    for (const name of after === undefined ? [] : this.indexOf(after, key)) {
-      const there = this.#keys.get(name);
-      if (there) there.add(key);
-      else this.#keys.set(name, new Set([key]));
-    }
-  }
 }

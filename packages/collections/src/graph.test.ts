@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Change, Collection } from "./collection.ts";
-import { Graph, type Source } from "./graph.ts";
+import { type Change, type Collection, Graph, type Source } from "./index.ts";
 
 interface Pod {
   readonly node: string;
@@ -145,7 +144,109 @@ describe("derived collections", () => {
   test("describes inputs, outputs and reads", () => {
     const r = rig();
     r.graph.update(() => r.pods.set("a", { node: "n1", app: "x" }));
-    expect(r.graph.describe().get("placed")).toEqual([{ input: "a", outputs: [], reads: ["nodes key n1"] }]);
+    const reads = [{ collection: "nodes", by: "key", name: "n1" }];
+    expect(r.graph.describe("placed")).toEqual(new Map([["placed", [{ input: "a", outputs: [], reads }]]]));
+    expect(r.graph.provenance("placed", "a")).toBe(undefined);
+    r.graph.update(() => r.nodes.set("n1", "east"));
+    expect(r.graph.provenance("placed", "a")).toEqual({
+      collection: "placed",
+      key: "a",
+      input: "a",
+      outputs: ["a"],
+      reads,
+    });
+    expect(r.graph.sizes().get("nodes")).toBe(1);
+  });
+
+  test("a group is computed once, with everything filed under its name, and goes with its last member", () => {
+    const graph = new Graph();
+    const pods = graph.source<Pod>("pods");
+    const computed: string[] = [];
+    const apps = graph.deriveGroups(
+      "apps",
+      graph.index(pods, "app", (p) => [p.app]),
+      (members, _, app) => {
+        computed.push(app);
+        return [[app, members.map((p) => p.node).join(" ")]];
+      },
+    );
+    graph.update(() => {
+      for (const name of ["a", "b", "c"]) pods.set(name, { node: `n-${name}`, app: name === "c" ? "y" : "x" });
+    });
+    expect([computed, apps.entries()]).toEqual([
+      ["x", "y"],
+      [
+        ["x", "n-a n-b"],
+        ["y", "n-c"],
+      ],
+    ]);
+    graph.update(() => pods.set("c", { node: "n-c", app: "x" }));
+    expect(apps.entries()).toEqual([["x", "n-a n-b n-c"]]);
+  });
+
+  test("an output may move from one input to another in a step, in either order", () => {
+    const graph = new Graph();
+    const names = graph.source<string>("names");
+    const out = graph.deriveMany<string, string>("out", names, (name, _, key) => [[name, key]]);
+    graph.update(() => names.set("b", "x"));
+    for (const [from, to] of [
+      ["b", "a"],
+      ["a", "c"],
+    ] as const) {
+      graph.update(() => {
+        names.set(from, undefined);
+        names.set(to, "x");
+      });
+      expect(out.entries()).toEqual([["x", to]]);
+    }
+  });
+
+  test("one derivation or listener that throws does not keep the step from the others", () => {
+    const failures: string[] = [];
+    const graph = new Graph({
+      onError: (collection, key, error) => failures.push(`${collection} ${key}: ${String(error)}`),
+    });
+    const wishes = graph.source<number>("wishes");
+    const granted = graph.derive("granted", wishes, (wish) => {
+      if (wish < 0) throw new Error("negative");
+      return wish;
+    });
+    const next = graph.derive("next", granted, (n) => n + 1);
+    using _a = next.subscribe(() => {
+      throw new Error("deaf");
+    });
+    const heard: unknown[] = [];
+    using _b = next.subscribe((changes) => heard.push(...changes));
+    graph.update(() => {
+      wishes.set("a", -1);
+      wishes.set("b", 1);
+    });
+    expect(next.entries()).toEqual([["b", 2]]);
+    expect(heard).toEqual([{ key: "b", before: undefined, after: 2 }]);
+    expect(failures).toEqual(["granted a: Error: negative", "next : Error: deaf"]);
+  });
+
+  test("two inputs that give the same key: the first stays and the second is told", () => {
+    const graph = new Graph();
+    const names = graph.source<string>("names");
+    const out = graph.deriveMany<string, string>("out", names, (name, _, key) => [[name, key]]);
+    expect(() =>
+      graph.update(() => {
+        names.set("a", "x");
+        names.set("b", "x");
+      }),
+    ).toThrow('two inputs give "x"');
+    expect(out.entries()).toEqual([["x", "a"]]);
+  });
+
+  test("a collection can only be read by what was made after it", () => {
+    const graph = new Graph();
+    const pods = graph.source<Pod>("pods");
+    const made: Collection<string>[] = [];
+    graph.derive("early", pods, (_, fetch) => made.map((later) => fetch(later, "x")));
+    made.push(graph.derive("late", pods, () => "x"));
+    expect(() => graph.update(() => pods.set("a", { node: "n", app: "x" }))).toThrow("Cannot read late for early");
+    expect(() => graph.source("pods")).toThrow("a collection of that name");
   });
 
   test("any series of steps ends where computing from nothing ends", () => {

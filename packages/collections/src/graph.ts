@@ -1,28 +1,21 @@
 import { Code, MeshError } from "@lateen/errors";
-import { type Change, type Collection, type Fetch, type Index, type IndexOf, Store, StoreIndex } from "./collection.ts";
-import { equal } from "./equal.ts";
+import type { Collection, Fetch, Index, IndexOf, Source } from "./collection.ts";
+import { type Clock, type Derivation, type DeriveMany, Derived, type Node, type OnDeriveError } from "./derived.ts";
+import { type Inputs, Store, StoreIndex } from "./store.ts";
+import { Union } from "./union.ts";
 
-/** A collection whose entries are put from outside. */
-export interface Source<T> extends Collection<T> {
-  /** Puts an entry within `Graph.update`; undefined removes it. An equal value changes nothing. */
-  set(key: string, value: T | undefined): void;
+/** Where one entry of a collection comes from. */
+export interface Provenance extends Derivation {
+  readonly collection: string;
+  readonly key: string;
 }
 
-/** Derives the outputs of one input: none, or several under keys that no other input uses. */
-export type DeriveMany<I, O> = (value: I, fetch: Fetch, key: string) => Iterable<readonly [key: string, value: O]>;
-
-/** What debugging shows of one derived input. */
-export interface Derivation {
-  readonly input: string;
-  readonly outputs: readonly string[];
-  readonly reads: readonly string[];
-}
-
-interface Node {
-  readonly store: Store<unknown>;
-  /** Computes anew what the changes of this step touch. @returns the changes of its own */
-  run(changed: ReadonlyMap<Store<unknown>, readonly Change<unknown>[]>): readonly Change<unknown>[];
-  describe(): readonly Derivation[];
+export interface GraphOptions {
+  /**
+   * Hears of derivations and listeners that throw; what they concern keeps its last good outputs and the step goes on.
+   * Without it the step goes on as well, and the first error is thrown at its end.
+   */
+  readonly onError?: (collection: string, key: string, error: unknown) => void;
 }
 
 /**
@@ -31,17 +24,25 @@ interface Node {
  * change, and equal outputs go no further.
  */
 export class Graph {
+  readonly #onError: NonNullable<GraphOptions["onError"]> | undefined;
   readonly #nodes: Node[] = [];
-  readonly #stores = new Set<unknown>();
-  /** Changes of sources in the present step; null outside of one. */
-  #step: Map<Store<unknown>, Map<string, Change<unknown>>> | null = null;
-  #telling = false;
+  readonly #stores = new Set<Store<unknown>>();
+  readonly #names = new Set<string>();
+  readonly #clock: Clock = { now: 0 };
+  #state: "idle" | "changing" | "deriving" = "idle";
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(o: GraphOptions = {}) {
+    this.#onError = o.onError;
+  }
 
   source<T>(name: string): Source<T> {
-    const store = new Store<T>(name);
-    this.#stores.add(store);
-    const source = store as Store<T> & { set?: Source<T>["set"] };
-    return Object.assign(source, { set: (key: string, value: T | undefined) => this.#set(store, key, value) });
+    const store = this.#store<T>(name, 0);
+    const set = (key: string, value: T | undefined): void => {
+      if (this.#state !== "changing") throw new MeshError(Code.Bug, `Cannot set ${name}: only within an update`);
+      store.put(key, value);
+    };
+    return Object.assign(store, { set });
   }
 
   /** One output per input at most, under the input's key; undefined: none. */
@@ -60,28 +61,25 @@ export class Graph {
    * A collection that follows from `input`. The function must be pure: what it reads besides its input it reads through `fetch`.
    * If it throws, the input keeps its last good outputs; `onError` hears of it.
    */
-  deriveMany<I, O>(
+  deriveMany<I, O>(name: string, input: Collection<I>, many: DeriveMany<I, O>, onError?: OnDeriveError): Collection<O> {
+    return this.#derived(name, this.#own(input), many, onError);
+  }
+
+  /** A collection that follows from the groups of an index: one computation for all values filed under a name. */
+  deriveGroups<I, O>(
     name: string,
-    input: Collection<I>,
-    many: DeriveMany<I, O>,
-    onError: (key: string, error: unknown) => void = rethrow,
+    groups: Index<I>,
+    many: DeriveMany<readonly I[], O>,
+    onError?: OnDeriveError,
   ): Collection<O> {
-    const node = new Derived<I, O>(name, this.#own(input), many, { onError, own: (c) => this.#own(c) });
-    this.#stores.add(node.store);
-    this.#nodes.push(node as unknown as Node);
-    node.start();
-    return node.store;
+    this.#own(groups.of);
+    return this.#derived(name, groups as StoreIndex<I>, many, onError);
   }
 
   /** All entries of several collections. Of equal keys the collection named first counts. */
   union<T>(name: string, parts: readonly Collection<T>[]): Collection<T> {
-    const node = new Union<T>(
-      name,
-      parts.map((part) => this.#own(part)),
-    );
-    this.#stores.add(node.store);
-    this.#nodes.push(node as unknown as Node);
-    return node.store;
+    const stores = parts.map((part) => this.#own(part));
+    return this.#add(new Union<T>(this.#store<T>(name, this.#nodes.length + 1), stores)) as Store<T>;
   }
 
   /** Entries that follow from a collection as a whole; computed anew at each of its changes. */
@@ -106,220 +104,89 @@ export class Graph {
 
   /**
    * One step: whatever `change` puts into sources, and all that follows from it, then one call to each listener concerned.
-   * @throws MeshError BUG inside another step or from a listener
+   * @throws MeshError BUG inside another step or from a listener; whatever `change` throws, after what it had put is followed
    */
   update(change: () => void): void {
-    if (this.#step !== null || this.#telling) throw new MeshError(Code.Bug, "Cannot update: a step is in progress");
-    this.#step = new Map();
-    let changed: Map<Store<unknown>, readonly Change<unknown>[]>;
+    if (this.#state !== "idle") throw new MeshError(Code.Bug, "Cannot update: a step is in progress");
+    this.#state = "changing";
+    this.#failure = null;
     try {
       change();
     } finally {
-      changed = new Map([...this.#step].map(([store, byKey]) => [store, inOrder(byKey.values())]));
-      this.#step = null;
+      this.#state = "deriving";
+      this.#follow();
+      this.#state = "idle";
     }
+    this.#rethrow();
+  }
+
+  /** For every derived collection, or the one named: inputs, what came of them and what they read. As large as they are. */
+  describe(collection?: string): ReadonlyMap<string, readonly Derivation[]> {
+    const nodes = this.#nodes.filter((node) => collection === undefined || node.store.name === collection);
+    return new Map(
+      nodes.map((node) => [node.store.name, [...node.derivations()].sort((a, b) => (a.input < b.input ? -1 : 1))]),
+    );
+  }
+
+  /** The input that an entry of a derived collection comes from, its sisters, and what was read for them. */
+  provenance(collection: string, key: string): Provenance | undefined {
     for (const node of this.#nodes) {
-      const own = node.run(changed);
-      if (own.length > 0) changed.set(node.store, own);
-    }
-    this.#telling = true;
-    try {
-      for (const [store, changes] of changed) store.tell(changes);
-    } finally {
-      this.#telling = false;
-    }
-  }
-
-  /** For every derived collection: inputs, what came of them and what they read. */
-  describe(): ReadonlyMap<string, readonly Derivation[]> {
-    return new Map(this.#nodes.map((node) => [node.store.name, node.describe()]));
-  }
-
-  #set<T>(store: Store<T>, key: string, value: T | undefined): void {
-    if (this.#step === null) throw new MeshError(Code.Bug, `Cannot set ${store.name}: only within an update`);
-    if (equal(store.get(key), value)) return;
-    const before = store.put(key, value);
-    const changes = this.#step.get(store as Store<unknown>) ?? new Map<string, Change<unknown>>();
-    this.#step.set(store as Store<unknown>, changes);
-    const first = changes.get(key);
-    changes.set(key, { key, before: first === undefined ? before : first.before, after: value });
-  }
-
-  #own<T>(collection: Collection<T>): Store<T> {
-    if (this.#stores.has(collection)) return collection as Store<T>;
-    throw new MeshError(Code.Bug, `Cannot use ${collection.name}: it belongs to another graph`);
-  }
-}
-
-function rethrow(_key: string, error: unknown): never {
-  throw error;
-}
-
-const inOrder = <T>(changes: Iterable<Change<T>>): readonly Change<T>[] =>
-  [...changes].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-
-/** One thing that a derivation looked at; equal texts are the same thing. */
-const readKey = (store: string, what: "key" | "all" | `by ${string}`, name = ""): string => `${store} ${what} ${name}`;
-
-interface Entry {
-  readonly outputs: readonly string[];
-  readonly reads: ReadonlySet<string>;
-}
-
-class Derived<I, O> {
-  readonly store: Store<O>;
-  readonly #input: Store<I>;
-  readonly #many: DeriveMany<I, O>;
-  readonly #o: {
-    readonly onError: (key: string, error: unknown) => void;
-    readonly own: <T>(c: Collection<T>) => Store<T>;
-  };
-  readonly #entries = new Map<string, Entry>();
-  /** What was read to the inputs that read it. */
-  readonly #readers = new Map<string, Set<string>>();
-  readonly #owner = new Map<string, string>();
-
-  constructor(
-    name: string,
-    input: Store<I>,
-    many: DeriveMany<I, O>,
-    o: { readonly onError: (key: string, error: unknown) => void; readonly own: <T>(c: Collection<T>) => Store<T> },
-  ) {
-    this.store = new Store<O>(name);
-    this.#input = input;
-    this.#many = many;
-    this.#o = o;
-  }
-
-  start(): void {
-    for (const [key] of this.#input.entries()) this.#compute(key, new Map());
-  }
-
-  run(changed: ReadonlyMap<Store<unknown>, readonly Change<unknown>[]>): readonly Change<O>[] {
-    const dirty = new Set((changed.get(this.#input as Store<unknown>) ?? []).map((c) => c.key));
-    for (const [store, changes] of changed)
-      for (const read of touched(store, changes)) for (const key of this.#readers.get(read) ?? []) dirty.add(key);
-    const changes = new Map<string, Change<O>>();
-    for (const key of [...dirty].sort()) this.#compute(key, changes);
-    return inOrder([...changes.values()].filter((c) => !equal(c.before, c.after)));
-  }
-
-  describe(): readonly Derivation[] {
-    return [...this.#entries]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([input, { outputs, reads }]) => ({ input, outputs, reads: [...reads].sort() }));
-  }
-
-  #compute(key: string, changes: Map<string, Change<O>>): void {
-    const value = this.#input.get(key);
-    const reads = new Set<string>();
-    let outputs: ReadonlyMap<string, O> = new Map();
-    if (value !== undefined) {
-      try {
-        outputs = new Map(this.#many(value, this.#fetch(reads), key));
-      } catch (error) {
-        this.#remember(key, { outputs: this.#entries.get(key)?.outputs ?? [], reads });
-        return this.#o.onError(key, error);
-      }
-    }
-    const before = this.#entries.get(key)?.outputs ?? [];
-    for (const gone of before) if (!outputs.has(gone)) this.#put(gone, undefined, changes, key);
-    for (const [name, output] of outputs) this.#put(name, output, changes, key);
-    this.#remember(key, value === undefined ? null : { outputs: [...outputs.keys()], reads });
-  }
-
-  #put(name: string, output: O | undefined, changes: Map<string, Change<O>>, input: string): void {
-    const owner = this.#owner.get(name);
-    if (owner !== undefined && owner !== input) {
-      if (output === undefined) return;
-      throw new MeshError(Code.Bug, `Cannot derive ${this.store.name}: "${owner}" and "${input}" both give "${name}"`);
-    }
-    if (output === undefined) this.#owner.delete(name);
-    else this.#owner.set(name, input);
-    if (equal(this.store.get(name), output)) return;
-    const before = this.store.put(name, output);
-    const first = changes.get(name);
-    changes.set(name, { key: name, before: first === undefined ? before : first.before, after: output });
-  }
-
-  #remember(key: string, entry: Entry | null): void {
-    for (const read of this.#entries.get(key)?.reads ?? []) {
-      const readers = this.#readers.get(read);
-      readers?.delete(key);
-      if (readers?.size === 0) this.#readers.delete(read);
-    }
-    if (entry === null) {
-      this.#entries.delete(key);
-      return;
-    }
-    this.#entries.set(key, entry);
-    for (const read of entry.reads) {
-      const readers = this.#readers.get(read);
-      if (readers) readers.add(key);
-      else this.#readers.set(read, new Set([key]));
-    }
-  }
-
-  #fetch(reads: Set<string>): Fetch {
-    const own = this.#o.own;
-    const fetch = <T>(from: Collection<T>, key: string): T | undefined => {
-      reads.add(readKey(own(from).name, "key", key));
-      return from.get(key);
-    };
-    return Object.assign(fetch, {
-      by: <T>(index: Index<T>, name: string): readonly T[] => {
-        reads.add(readKey(own(index.of).name, `by ${index.name}`, name));
-        return index.lookup(name);
-      },
-      all: <T>(from: Collection<T>): readonly T[] => {
-        reads.add(readKey(own(from).name, "all"));
-        return from.values();
-      },
-    });
-  }
-}
-
-class Union<T> {
-  readonly store: Store<T>;
-  readonly #parts: readonly Store<T>[];
-
-  constructor(name: string, parts: readonly Store<T>[]) {
-    this.store = new Store<T>(name);
-    this.#parts = parts;
-    for (const part of parts) for (const [key] of part.entries()) this.store.put(key, this.#find(key));
-  }
-
-  run(changed: ReadonlyMap<Store<unknown>, readonly Change<unknown>[]>): readonly Change<T>[] {
-    const keys = new Set(this.#parts.flatMap((part) => changed.get(part as Store<unknown>) ?? []).map((c) => c.key));
-    const changes = [...keys].map((key): Change<T> => {
-      const after = this.#find(key);
-      return { key, before: this.store.put(key, after), after };
-    });
-    return inOrder(changes.filter((c) => !equal(c.before, c.after)));
-  }
-
-  describe(): readonly Derivation[] {
-    return this.store.entries().map(([key]) => ({ input: key, outputs: [key], reads: [] }));
-  }
-
-  #find(key: string): T | undefined {
-    for (const part of this.#parts) {
-      const value = part.get(key);
-      if (value !== undefined) return value;
+      if (node.store.name !== collection) continue;
+      for (const derivation of node.derivations())
+        if (derivation.outputs.includes(key)) return { collection, key, ...derivation };
     }
     return undefined;
   }
-}
 
-/** Everything that a reader may have looked at and that these changes touch. */
-function touched(store: Store<unknown>, changes: readonly Change<unknown>[]): ReadonlySet<string> {
-  const reads = new Set([readKey(store.name, "all")]);
-  for (const { key, before, after } of changes) {
-    reads.add(readKey(store.name, "key", key));
-    for (const index of store.indexes.values())
-      for (const value of [before, after])
-        if (value !== undefined)
-          for (const name of index.indexOf(value, key)) reads.add(readKey(store.name, `by ${index.name}`, name));
+  /** Names of all collections with their sizes, in the order of their making. */
+  sizes(): ReadonlyMap<string, number> {
+    return new Map([...this.#stores].map((store) => [store.name, store.size]));
   }
-  return reads;
+
+  #follow(): void {
+    for (const node of this.#nodes) node.run();
+    for (const store of this.#stores) store.tell((error) => this.#fail(store.name, "", error));
+  }
+
+  #fail(collection: string, key: string, error: unknown): void {
+    if (this.#onError !== undefined) this.#onError(collection, key, error);
+    else this.#failure ??= { error };
+  }
+
+  #rethrow(): void {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure.error;
+  }
+
+  #derived<I, O>(
+    name: string,
+    inputs: Inputs<I>,
+    many: DeriveMany<I, O>,
+    onError: OnDeriveError = (key, error) => this.#fail(name, key, error),
+  ): Store<O> {
+    const store = this.#store<O>(name, this.#nodes.length + 1);
+    return this.#add(new Derived<I, O>({ store, inputs, many, onError, clock: this.#clock })) as Store<O>;
+  }
+
+  #add(node: Node): Store<unknown> {
+    this.#nodes.push(node);
+    node.run();
+    if (this.#state === "idle") this.#rethrow();
+    return node.store;
+  }
+
+  #store<T>(name: string, order: number): Store<T> {
+    if (this.#names.has(name))
+      throw new MeshError(Code.Bug, `Cannot make ${name}: the graph has a collection of that name`);
+    this.#names.add(name);
+    const store = new Store<T>(name, order);
+    this.#stores.add(store as Store<unknown>);
+    return store;
+  }
+
+  #own<T>(collection: Collection<T>): Store<T> {
+    if (collection instanceof Store && this.#stores.has(collection)) return collection as Store<T>;
+    throw new MeshError(Code.Bug, `Cannot use ${collection.name}: it belongs to another graph`);
+  }
 }

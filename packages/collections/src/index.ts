@@ -1,3 +1,4 @@
-export type { Change, Collection, Fetch, Index, IndexOf, Listener } from "./collection.ts";
-export { type DeriveMany, type Derivation, Graph, type Source } from "./graph.ts";
+export type { Change, Collection, Fetch, Index, IndexOf, Listener, Source } from "./collection.ts";
 export { equal } from "./equal.ts";
+export type { Derivation, DeriveMany, OnDeriveError, Read } from "./derived.ts";
+export { Graph, type GraphOptions, type Provenance } from "./graph.ts";
