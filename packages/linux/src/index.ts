@@ -35,11 +35,13 @@ export {
   type CapturedPacket,
   openCapture,
 } from "./packet-capture.ts";
+export { IoVector } from "./io-vector.ts";
 export { listeningSockets } from "./listeners.ts";
 export { type PcapFile, createPcapFile, encodePcapHeader, encodePcapPacket } from "./pcap.ts";
 export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mounts.ts";
 export { type HeldProcess, holdProcess, reapOrphans } from "./processes.ts";
 export { type CgroupPod, parseCgroupPod, parseListeners, parseStartTime, processStartTime } from "./procfs.ts";
+export { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Poller } from "./poller.ts";
 export { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
 export {
   type Incoming,
@@ -65,3 +67,18 @@ export { TlsConnection, type TlsConnectionOptions } from "./openssl/tls-connecti
 export { DEFAULT_GROUPS, DEFAULT_SUITES, TlsContext, type TlsContextOptions } from "./openssl/tls-context.ts";
 export { type Refusal, TlsLibrary } from "./openssl/tls-library.ts";
 export { Memory, checkRange } from "./memory.ts";
+export {
+  type Accepted,
+  acceptStream,
+  closeStream,
+  connectStream,
+  endStream,
+  localAddress,
+  recvInto,
+  remoteAddress,
+  resetStream,
+  sendFrom,
+  setNoDelay,
+  setSendBuffer,
+  takeError,
+} from "./stream-calls.ts";

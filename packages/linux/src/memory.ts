@@ -12,16 +12,20 @@ export class Memory {
   /** Of the first byte. Only for calls of this package, after `checkRange`. */
   readonly address: number;
 
-  constructor(length: number) {
-    this.bytes = Buffer.allocUnsafeSlow(length);
-    this.length = length;
+  /** @param size bytes to allocate, not cleared; or a buffer of fixed size to use, which is never transferred or detached */
+  constructor(size: number | Buffer) {
+    this.bytes = typeof size === "number" ? Buffer.allocUnsafeSlow(size) : size;
+    this.length = this.bytes.length;
     this.address = native().addressOf(this.bytes);
   }
 }
 
 /** The guard before every call that takes part of a `Memory`. @throws MeshError BUG when the range is not inside it */
 export function checkRange(memory: Memory, at: number, length: number): void {
-  // One comparison chain, false for NaN, fractions, text and negative numbers alike.
-  if (!(at >= 0 && length >= 0 && at + length <= memory.length && Number.isInteger(at) && Number.isInteger(length)))
-    throw new MeshError(Code.Bug, `Cannot call C: ${length} bytes at ${at} of a memory of ${memory.length}`);
+  // One chain, false for NaN, fractions, text, big and negative numbers alike.
+  if (!(Number.isInteger(at) && Number.isInteger(length) && at >= 0 && length >= 0 && at + length <= memory.length))
+    throw new MeshError(
+      Code.Bug,
+      `Cannot call C: ${String(length)} bytes at ${String(at)} of a memory of ${memory.length}`,
+    );
 }

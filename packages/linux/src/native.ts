@@ -26,6 +26,10 @@ export interface Native {
   readonly sendto: (fd: number, d: Bytes, length: number, flags: number, to: Bytes, toLength: number) => number;
   readonly recv: (fd: number, data: Bytes, length: number, flags: number) => number;
   readonly recvfrom: (fd: number, d: Bytes, length: number, flags: number, from: number, fromLength: number) => number;
+  readonly sendAt: (fd: number, address: number, length: number, flags: number) => number;
+  readonly recvAt: (fd: number, address: number, length: number, flags: number) => number;
+  readonly getsockoptAt: (fd: number, level: number, name: number, value: number, length: number) => number;
+  readonly setsockoptAt: (fd: number, level: number, name: number, value: number, length: number) => number;
   readonly sendmsg: (fd: number, header: number, flags: number) => number;
   readonly recvmsg: (fd: number, header: number, flags: number) => number;
   readonly open: (path: Bytes, flags: number, mode: number) => number;
@@ -38,6 +42,8 @@ export interface Native {
   readonly epollCreate: (flags: number) => number;
   readonly epollCtl: (epoll: number, operation: number, fd: number, event: Bytes) => number;
   readonly epollWait: (epoll: number, events: Bytes, count: number, timeoutMs: number) => number;
+  readonly epollCtlAt: (epoll: number, operation: number, fd: number, event: number) => number;
+  readonly epollWaitAt: (epoll: number, events: number, count: number, timeoutMs: number) => number;
   readonly eventfd: (initial: number, flags: number) => number;
   readonly memfdCreate: (name: Bytes, flags: number) => number;
   readonly setns: (fd: number, kind: number) => number;
@@ -106,6 +112,10 @@ function bindAll(): Native {
     sendto: f("sendto", "int64", "int", "void *", "uint64", "int", "void *", "uint"),
     recv: f("recv", "int64", "int", "void *", "uint64", "int"),
     recvfrom: f("recvfrom", "int64", "int", "void *", "uint64", "int", "uint64", "uint64"),
+    sendAt: f("send", "int64", "int", "uint64", "uint64", "int"),
+    recvAt: f("recv", "int64", "int", "uint64", "uint64", "int"),
+    getsockoptAt: f("getsockopt", "int", "int", "int", "int", "uint64", "uint64"),
+    setsockoptAt: f("setsockopt", "int", "int", "int", "int", "uint64", "uint"),
     sendmsg: f("sendmsg", "int64", "int", "uint64", "int"),
     recvmsg: f("recvmsg", "int64", "int", "uint64", "int"),
     open: f("open", "int", "void *", "int", "uint"),
@@ -118,6 +128,8 @@ function bindAll(): Native {
     epollCreate: f("epoll_create1", "int", "int"),
     epollCtl: f("epoll_ctl", "int", "int", "int", "int", "void *"),
     epollWait: f("epoll_wait", "int", "int", "void *", "int", "int"),
+    epollCtlAt: f("epoll_ctl", "int", "int", "int", "int", "uint64"),
+    epollWaitAt: f("epoll_wait", "int", "int", "uint64", "int", "int"),
     eventfd: f("eventfd", "int", "uint", "int"),
     memfdCreate: f("memfd_create", "int", "void *", "uint"),
     setns: f("setns", "int", "int", "int"),
