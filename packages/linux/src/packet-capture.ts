@@ -1,8 +1,10 @@
 import { Buffer } from "node:buffer";
 import { performance } from "node:perf_hooks";
 import { Code, MeshError } from "@lateen/errors";
+import { exceptTcpPort } from "./capture-filter.ts";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
+import { Memory } from "./memory.ts";
 import { inNetns } from "./namespaces.ts";
 import { type Watch, watchFd } from "./readiness.ts";
 import { encodePacket } from "./sockaddr.ts";
@@ -31,6 +33,8 @@ export interface CaptureOptions {
   readonly snapBytes?: number;
   /** `in` leaves out what this namespace sends: on `lo` each packet is seen once then. */
   readonly direction?: "both" | "in";
+  /** TCP from or to this port is left out, by the kernel: the rest of a busy link is then read without losing any. */
+  readonly exceptTcpPort?: number;
   /** Packets that may wait for the iterator (default 4096); further ones are dropped and counted. */
   readonly maxWaiting?: number;
 }
@@ -143,6 +147,16 @@ function growReceiveBuffer(fd: number): void {
   }
 }
 
+/** The kernel copies the program: `struct sock_fprog` is its length in instructions and its address. */
+function attachFilter(fd: number, program: Buffer): void {
+  const memory = new Memory(program.length);
+  memory.bytes.set(program);
+  const fprog = Buffer.alloc(16);
+  fprog.writeUInt16LE(program.length / 8, 0);
+  fprog.writeBigUInt64LE(BigInt(memory.address), 8);
+  libc.setsockopt(fd, k.SOL_SOCKET, k.SO_ATTACH_FILTER, fprog);
+}
+
 function packetSocket(o: CaptureOptions): number {
   return inNetns(o.netns, () => {
     const index = libc.interfaceIndex(o.interfaceName);
@@ -153,6 +167,7 @@ function packetSocket(o: CaptureOptions): number {
     try {
       growReceiveBuffer(fd);
       if (o.direction === "in") libc.setsockoptInt(fd, k.SOL_PACKET, k.PACKET_IGNORE_OUTGOING, 1);
+      if (o.exceptTcpPort !== undefined) attachFilter(fd, exceptTcpPort(o.exceptTcpPort));
       libc.bind(fd, encodePacket(ETH_P_ALL, index));
       return fd;
     } catch (e) {
