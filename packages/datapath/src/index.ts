@@ -1,3 +1,4 @@
+export type { FrozenStream, Mover } from "./moving.ts";
 export type {
   Cancel,
   ConnectOptions,

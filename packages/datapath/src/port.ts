@@ -1,6 +1,7 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream } from "@lateen/byte-stream";
 import type { Result } from "@lateen/errors";
+import type { Mover } from "./moving.ts";
 
 /** Undoes what it was returned for, if that has not happened yet. Idempotent. */
 export type Cancel = () => void;
@@ -98,6 +99,8 @@ export interface DataPath {
   defer(run: () => void): void;
   /** Monotonic milliseconds. */
   nowMs(): number;
+  /** Moves connections to another process; null when this driver cannot. */
+  readonly mover: Mover | null;
 }
 
 /** Makes bare sockets where the runtime cannot (another namespace, marks, spoofed sources). Implemented by `@lateen/linux`. */

@@ -35,6 +35,8 @@ type BindableServer = Server & {
 };
 
 class PortableDataPath implements DataPath {
+  /** The runtime keeps sockets and TLS state to itself. */
+  readonly mover = null;
   readonly #sockets: SocketFactory | null;
   readonly credentials = nodeCredentials;
   readonly #blocks = new BlockPool();

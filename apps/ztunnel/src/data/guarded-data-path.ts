@@ -1,4 +1,6 @@
-import type { DataPath } from "@lateen/datapath";
+import type { DataPath, Mover } from "@lateen/datapath";
+
+type Guard = (run: () => void, giveUp: () => void) => void;
 
 /**
  * The same data path, but what a callback throws ends only the stream that it was called for: one connection's fault must not
@@ -6,7 +8,7 @@ import type { DataPath } from "@lateen/datapath";
  * @param onFault hears each exception
  */
 export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => void): DataPath {
-  const guard = (run: () => void, giveUp: () => void): void => {
+  const guard: Guard = (run, giveUp) => {
     try {
       run();
     } catch (fault) {
@@ -49,5 +51,26 @@ export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => voi
     after: (ms, run) => path.after(ms, () => guard(run, () => undefined)),
     defer: (run) => path.defer(() => guard(run, () => undefined)),
     nowMs: () => path.nowMs(),
+    mover: path.mover === null ? null : guardedMover(path.mover, guard),
+  };
+}
+
+/** What an adopted listener accepts is guarded like any other's. */
+function guardedMover(mover: Mover, guard: Guard): Mover {
+  return {
+    freeze: (stream) => mover.freeze(stream),
+    thaw: (stream) => mover.thaw(stream),
+    forget: (stream) => mover.forget(stream),
+    restoreSocket: (state, fd) => mover.restoreSocket(state, fd),
+    restoreSecure: (state, fd) => mover.restoreSecure(state, fd),
+    lend: (listener) => mover.lend(listener),
+    takeBack: (listener) => mover.takeBack(listener),
+    adopt: (lent, onStream) =>
+      mover.adopt(lent, (stream) =>
+        guard(
+          () => onStream(stream),
+          () => stream.abort(),
+        ),
+      ),
   };
 }

@@ -39,6 +39,7 @@ const asSocket = (stream: ByteStream, originalDst: SocketAddress): SocketStream 
  * real certificates. Nothing happens before `settle`.
  */
 export class MemoryNetwork implements DataPath {
+  readonly mover = null;
   readonly clock = new FakeClock();
   readonly dials: Dial[] = [];
   /** Destinations whose dial is left without an answer, `ip:port`. */

@@ -1,0 +1,124 @@
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { FLOAT64, MAX_DEPTH, Major, SIMPLE_FALSE, SIMPLE_NULL, SIMPLE_TRUE } from "./format.ts";
+
+/** What `encodeCbor` takes and `decodeCbor` gives. */
+export type Plain =
+  null | boolean | number | string | Uint8Array | readonly Plain[] | { readonly [key: string]: Plain };
+
+class Bad extends Error {}
+
+const text = new TextDecoder("utf-8", { fatal: true });
+
+/** Reads one value; thrown `Bad` never leaves `decodeCbor`. */
+class Cursor {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get left(): number {
+    return this.bytes.length - this.at;
+  }
+
+  take(bytes: number): number {
+    if (bytes > this.left) throw new Bad("it ends inside a value");
+    const at = this.at;
+    this.at += bytes;
+    return at;
+  }
+
+  /** The number that belongs to a first byte. */
+  argument(first: number): number {
+    const low = first & 0x1f;
+    if (low < 24) return low;
+    if (low === 24) return this.view.getUint8(this.take(1));
+    if (low === 25) return this.view.getUint16(this.take(2));
+    if (low === 26) return this.view.getUint32(this.take(4));
+    if (low !== 27) throw new Bad("lengths that are not given at the start are not taken");
+    const at = this.take(8);
+    const value = this.view.getUint32(at) * 2 ** 32 + this.view.getUint32(at + 4);
+    if (value > Number.MAX_SAFE_INTEGER) throw new Bad("a number is too large");
+    return value;
+  }
+
+  span(length: number): Uint8Array {
+    const at = this.take(length);
+    return this.bytes.subarray(at, at + length);
+  }
+
+  text(length: number): string {
+    try {
+      return text.decode(this.span(length));
+    } catch (error) {
+      if (error instanceof Bad) throw error;
+      throw new Bad("a text is not UTF-8");
+    }
+  }
+
+  /** How many items follow. Each takes a byte at least, so nothing is reserved for items that are not there. */
+  count(declared: number, bytesEach: number): number {
+    if (declared * bytesEach > this.left) throw new Bad("more items are announced than there are bytes");
+    return declared;
+  }
+
+  value(depth: number): Plain {
+    if (depth > MAX_DEPTH) throw new Bad(`it is nested deeper than ${MAX_DEPTH}`);
+    const first = this.view.getUint8(this.take(1));
+    if (first >= 0xe0) return this.simple(first);
+    const argument = this.argument(first);
+    switch (first >> 5) {
+      case Major.Unsigned:
+        return argument;
+      case Major.Negative:
+        return -1 - argument;
+      case Major.Bytes:
+        return this.span(argument);
+      case Major.Text:
+        return this.text(argument);
+      case Major.List:
+        return Array.from({ length: this.count(argument, 1) }, () => this.value(depth + 1));
+      case Major.Record:
+        return this.record(this.count(argument, 2), depth);
+      default:
+        throw new Bad("a tagged value is in it");
+    }
+  }
+
+  simple(first: number): Plain {
+    if (first === SIMPLE_NULL) return null;
+    if (first === SIMPLE_TRUE || first === SIMPLE_FALSE) return first === SIMPLE_TRUE;
+    if (first === FLOAT64) return this.view.getFloat64(this.take(8));
+    throw new Bad("an unknown simple value is in it");
+  }
+
+  record(fields: number, depth: number): { readonly [key: string]: Plain } {
+    const entries = new Map<string, Plain>();
+    for (let i = 0; i < fields; i++) {
+      const key = this.value(depth + 1);
+      if (typeof key !== "string") throw new Bad("a key is not a text");
+      if (entries.has(key)) throw new Bad("a key comes twice");
+      entries.set(key, this.value(depth + 1));
+    }
+    return Object.fromEntries(entries); // defines own properties, whatever they are called
+  }
+}
+
+/**
+ * The value in these bytes, all of them. Byte strings in it alias `bytes`.
+ * @returns BAD_INPUT when the bytes are not what `encodeCbor` writes; never throws, and takes memory in proportion to `bytes`
+ */
+export function decodeCbor(bytes: Uint8Array): Result<Plain> {
+  const cursor = new Cursor(bytes);
+  try {
+    const value = cursor.value(0);
+    if (cursor.left > 0) throw new Bad("bytes follow its end");
+    return ok(value);
+  } catch (error) {
+    if (!(error instanceof Bad)) throw error;
+    return fail(new MeshError(Code.BadInput, `Cannot decode plain data: ${error.message}`));
+  }
+}
