@@ -1,5 +1,6 @@
 import type { ByteStream, CloseReason } from "@lateen/byte-stream";
 import type { MeshError, Result } from "@lateen/errors";
+import type { HboneSnapshot } from "./snapshot.ts";
 
 /** One header line; names are lower case. */
 export type HeaderField = readonly [name: string, value: string];
@@ -44,6 +45,12 @@ export interface HboneConnection {
   setTrust(trust: Trust): void;
   /** Takes no new streams and closes once the present ones are over (GOAWAY). Idempotent. */
   drain(): void;
+  /**
+   * All that another process needs to go on with this connection, as plain data; changes nothing. The carrier must stand still:
+   * what it receives or is given from here on is not in it.
+   * @returns why it cannot be moved now: it is closing, the peer's settings are not exchanged, a header block is not complete
+   */
+  snapshot(): Result<HboneSnapshot, string>;
   /** Resets every stream and closes now (GOAWAY NO_ERROR). Idempotent. */
   abort(): void;
 }
@@ -92,6 +99,16 @@ export interface HbonePoolOptions {
   readonly idleMs?: number;
 }
 
+/** A tunnel with its place in a pool. */
+export interface PooledTunnel {
+  readonly key: string;
+  readonly tunnel: HboneClient;
+  /** Takes requests; a retired one only finishes its streams. */
+  readonly shared: boolean;
+  /** How long it has had no streams, in milliseconds. */
+  readonly idleMs: number;
+}
+
 export interface HbonePool {
   /** Tunnels that are open, pooled or retired. */
   readonly tunnels: number;
@@ -99,6 +116,12 @@ export interface HbonePool {
   connect(key: string, target: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel;
   /** Ticks every tunnel and closes idle ones. */
   tick(nowMs: number): void;
+  /** Every open tunnel, retired ones too. */
+  entries(): readonly PooledTunnel[];
+  /** Takes a tunnel out, to be moved: the pool neither ticks it nor gives it requests, and its streams live on. */
+  take(tunnel: HboneClient): void;
+  /** Puts a tunnel in that was taken out of this pool or another's. */
+  adopt(pooled: PooledTunnel): void;
   /** Refuses new requests and lets every tunnel finish its streams. */
   drain(): void;
   /** Closes everything now. Waiting requests fail with this error. */

@@ -1,4 +1,5 @@
 import type { Trust } from "./api.ts";
+import type { BudgetsSnapshot } from "./snapshot.ts";
 
 /** Frame kinds that cost the sender little and us something. */
 export const Budget = {
@@ -52,6 +53,16 @@ export class Budgets {
     if (this.trust === "stranger") return limit.name;
     this.over += 1;
     return spent <= limit.burst * GENEROSITY ? null : limit.name;
+  }
+
+  snapshot(): BudgetsSnapshot {
+    return { trust: this.trust, over: this.over, spent: [...this.#spent] };
+  }
+
+  restore(from: BudgetsSnapshot): void {
+    this.trust = from.trust;
+    this.over = from.over;
+    this.#spent.set(from.spent.slice(0, this.#spent.length));
   }
 
   refill(elapsedMs: number): void {

@@ -39,6 +39,14 @@ export class ByteQueue {
     return block;
   }
 
+  /** A copy of all that waits. */
+  snapshot(): Uint8Array {
+    const blocks = this.#blocks.slice(this.#first);
+    const tail = blocks.at(-1);
+    if (tail !== undefined && this.#tailUsed >= 0) blocks[blocks.length - 1] = tail.subarray(0, this.#tailUsed);
+    return joinBytes(blocks, 0);
+  }
+
   clear(): void {
     this.#clearBlocks();
     this.bytes = 0;
@@ -56,4 +64,17 @@ export class ByteQueue {
     if (tail !== undefined && this.#tailUsed >= 0) this.#blocks[last] = tail.subarray(0, this.#tailUsed);
     this.#tailUsed = -1;
   }
+}
+
+/** These pieces as one copy, without the first `skip` bytes. */
+export function joinBytes(pieces: readonly Uint8Array[], skip: number): Uint8Array {
+  const total = pieces.reduce((n, piece) => n + piece.length, 0);
+  const out = new Uint8Array(total - skip);
+  let at = 0;
+  for (const [i, piece] of pieces.entries()) {
+    const rest = i === 0 ? piece.subarray(skip) : piece;
+    out.set(rest, at);
+    at += rest.length;
+  }
+  return out;
 }

@@ -4,6 +4,7 @@ import type { Cancel, ConnectTarget, HboneClient, HboneOptions, HboneStream, Hea
 import { Connection } from "./connection.ts";
 import { ErrorCode } from "./constants.ts";
 import { headerProblem, statusText } from "./message-rules.ts";
+import type { HboneSnapshot } from "./snapshot.ts";
 import type { Fate, StreamOwner, StreamState } from "./stream-state.ts";
 import { TunnelStream } from "./tunnel-stream.ts";
 
@@ -15,6 +16,10 @@ class Opening implements StreamOwner {
 
   constructor(done: Done) {
     this.#done = done;
+  }
+
+  get waiting(): boolean {
+    return this.#done !== null;
   }
 
   finish(result: Result<HboneStream>): void {
@@ -70,9 +75,33 @@ class Client extends Connection implements HboneClient {
       return () => void opening.forget();
     }
     const s = this.machine.open([[":method", "CONNECT"], [":authority", target.authority], ...target.headers], opening);
+    return this.#cancel(s, opening);
+  }
+
+  #cancel(s: StreamState, opening: Opening): Cancel {
     return () => {
       if (opening.forget()) this.machine.reset(s, ErrorCode.Cancel, "cancelled");
     };
+  }
+
+  protected override waitingRequests(): Pick<HboneSnapshot, "requests" | "openings"> {
+    const states = this.machine.streams.filter((s) => s.owner instanceof Opening && s.owner.waiting);
+    return { requests: [], openings: states.map((s) => s.id) };
+  }
+
+  restore(from: HboneSnapshot): RestoredHboneClient {
+    const { states, streams } = this.restoreStreams(from);
+    const openings = new Map<number, (done: Done) => Cancel>();
+    for (const id of from.openings) {
+      const s = states.get(id);
+      if (s === undefined) continue;
+      openings.set(id, (done) => {
+        const opening = new Opening(done);
+        s.owner = opening;
+        return this.#cancel(s, opening);
+      });
+    }
+    return { connection: this, streams, openings };
   }
 
   override onRequest(): void {
@@ -103,5 +132,28 @@ function cannotOpen(problem: string | null): MeshError {
 
 /** HBONE client over a connected stream, which must not be attached yet; owns it from here on. Sends its preface at once. */
 export function hboneClient(stream: ByteStream, options: HboneOptions): HboneClient {
-  return new Client("client", stream, options);
+  return new Client("client", stream, options, null);
+}
+
+/** A client that another process had, with what its owner has to take up again. */
+export interface RestoredHboneClient {
+  readonly connection: HboneClient;
+  /** Accepted CONNECTs by id, to be attached. */
+  readonly streams: ReadonlyMap<number, HboneStream>;
+  /** CONNECTs without an answer by id: each is given its `done` again, before a byte arrives. */
+  readonly openings: ReadonlyMap<number, (done: (result: Result<HboneStream>) => void) => Cancel>;
+}
+
+/**
+ * Goes on with a client's connection where `snapshot` found it.
+ * @param stream the same carrier, restored; nothing may arrive before this returns and its streams are attached
+ * @param from as `readHboneSnapshot` gave it
+ * @throws MeshError BAD_INPUT when it is a server's
+ */
+export function restoreHboneClient(
+  stream: ByteStream,
+  from: HboneSnapshot,
+  options: Omit<HboneOptions, "trust">,
+): RestoredHboneClient {
+  return new Client("client", stream, { ...options, trust: from.machine.budgets.trust }, from).restore(from);
 }

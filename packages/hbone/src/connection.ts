@@ -1,11 +1,13 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
-import type { HboneConnection, HboneOptions, HeaderField, Trust } from "./api.ts";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import type { HboneConnection, HboneOptions, HboneStream, HeaderField, Trust } from "./api.ts";
 import { ErrorCode, errorCodeName } from "./constants.ts";
 import { Machine } from "./machine.ts";
 import type { MachineEvents } from "./machine-core.ts";
+import type { HboneSnapshot } from "./snapshot.ts";
 import type { StreamState } from "./stream-state.ts";
-import type { TunnelHost, TunnelStream } from "./tunnel-stream.ts";
+import { type TunnelHost, TunnelStream } from "./tunnel-stream.ts";
 
 /** How long the carrier may take to send GOAWAY and close after the machine has ended. */
 const LINGER_MS = 2000;
@@ -18,6 +20,8 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   protected readonly carrier: ByteStream;
   readonly #options: HboneOptions;
   readonly #defer: (run: () => void) => void;
+  /** Streams whose readers have not been told of their end. */
+  readonly #tunnels = new Set<TunnelStream>();
   #waiting: TunnelStream[] = [];
   #tasks: (() => void)[] = [];
   #scheduled = false;
@@ -26,7 +30,8 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   #failure: CloseReason | null = null;
   #carrierClosed = false;
 
-  constructor(role: "client" | "server", carrier: ByteStream, options: HboneOptions) {
+  /** @param from a connection of another process to go on with, or null to begin a new one; then `restore` must follow */
+  constructor(role: "client" | "server", carrier: ByteStream, options: HboneOptions, from: HboneSnapshot | null) {
     this.carrier = carrier;
     this.local = carrier.local;
     this.remote = carrier.remote;
@@ -36,8 +41,41 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
     const output = (head: Uint8Array, body: Uint8Array | null): boolean =>
       body === null ? carrier.write(head) : carrier.write(head, body);
     this.machine = new Machine({ role, trust: options.trust, nowMs: options.nowMs }, output, this);
-    this.machine.start();
+    if (from === null) this.machine.start();
+    else if (from.machine.role !== role)
+      throw new MeshError(Code.BadInput, `Cannot restore ${role}: the state is a ${from.machine.role}'s`);
     carrier.attach(this);
+  }
+
+  snapshot(): Result<HboneSnapshot, string> {
+    if (this.#carrierClosed) return fail("it is closed");
+    if (this.#tasks.length > 0) return fail("answers are under way");
+    const why = this.machine.immovable;
+    if (why !== null) return fail(why);
+    return ok({
+      machine: this.machine.snapshot(),
+      tunnels: Array.from(this.#tunnels, (stream) => stream.snapshot()),
+      ...this.waitingRequests(),
+    });
+  }
+
+  /** Requests that wait for an answer, in either direction. */
+  protected abstract waitingRequests(): Pick<HboneSnapshot, "requests" | "openings">;
+
+  /** Makes the machine's state and all streams anew. @returns streams by id; their readers attach to them */
+  protected restoreStreams(from: HboneSnapshot): {
+    readonly states: ReadonlyMap<number, StreamState>;
+    readonly streams: ReadonlyMap<number, HboneStream>;
+  } {
+    const states = this.machine.restore(from.machine);
+    const streams = new Map<number, HboneStream>();
+    for (const t of from.tunnels) {
+      const state = t.over === null ? (states.get(t.id) ?? null) : null;
+      const stream = TunnelStream.restore(this, state, t);
+      if (state !== null) state.owner = stream;
+      streams.set(t.id, stream);
+    }
+    return { states, streams };
   }
 
   get active(): number {
@@ -73,6 +111,14 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   }
 
   // ---- TunnelHost
+
+  begun(stream: TunnelStream): void {
+    this.#tunnels.add(stream);
+  }
+
+  gone(stream: TunnelStream): void {
+    this.#tunnels.delete(stream);
+  }
 
   later(stream: TunnelStream): void {
     this.#waiting.push(stream);

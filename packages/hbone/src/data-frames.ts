@@ -3,6 +3,7 @@ import { ErrorCode, Flag } from "./constants.ts";
 import { type FrameReader, Take } from "./frame-reader.ts";
 import { resetFrame } from "./frame-writer.ts";
 import type { MachineCore } from "./machine-core.ts";
+import type { DataSnapshot } from "./snapshot.ts";
 import type { StreamState } from "./stream-state.ts";
 
 /** DATA: the hot path. Views go straight to the stream's owner. @see RFC 9113 section 6.1 */
@@ -58,6 +59,17 @@ export class DataFrames {
       owner?.onOver({ code: ErrorCode.ProtocolError, by: "peer", why: "data before CONNECT was accepted" });
     }
     return false;
+  }
+
+  /** Of the frame being read; without its stream what follows of it is thrown away. */
+  snapshot(): DataSnapshot {
+    const s = this.#stream;
+    return { streamId: s === null || s.over ? 0 : s.id, bytes: this.#bytes };
+  }
+
+  restore(from: DataSnapshot): void {
+    this.#stream = this.#core.streams.get(from.streamId) ?? null;
+    this.#bytes = from.bytes;
   }
 
   bytes(view: Uint8Array): boolean {

@@ -1,4 +1,5 @@
 import { ErrorCode, FRAME_HEAD_BYTES, Flag } from "./constants.ts";
+import type { ReaderSnapshot } from "./snapshot.ts";
 
 /** What to do with the payload of the frame whose head was just read. */
 export const Take = { Stop: 0, Data: 1, Gather: 2, Skip: 3 } as const;
@@ -48,6 +49,34 @@ export class FrameReader {
       at = this.#mode === Mode.Head ? this.#pushHead(bytes, at, sink) : this.#pushPayload(bytes, at, sink);
     }
     return this.#mode !== Mode.Stopped;
+  }
+
+  /** Where it stands, with the bytes of the frame that it holds. */
+  snapshot(): ReaderSnapshot {
+    const held = this.#mode === Mode.Head ? this.#head : this.#part;
+    return {
+      mode: this.#mode,
+      length: this.length,
+      type: this.type,
+      flags: this.flags,
+      streamId: this.streamId,
+      left: this.#left,
+      padding: this.#padding,
+      held: held.slice(0, this.#have),
+    };
+  }
+
+  restore(from: ReaderSnapshot): void {
+    this.#mode = from.mode as Mode;
+    this.length = from.length;
+    this.type = from.type;
+    this.flags = from.flags;
+    this.streamId = from.streamId;
+    this.#left = from.left;
+    this.#padding = from.padding;
+    this.#have = from.held.length;
+    if (this.#mode === Mode.Head) this.#head.set(from.held);
+    else this.#part = from.held.slice();
   }
 
   stop(): void {

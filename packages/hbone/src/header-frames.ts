@@ -27,6 +27,11 @@ export class HeaderFrames {
     return this.#assembler.headProblem(h);
   }
 
+  /** Whether nothing of earlier frames matters to the next. */
+  get stateless(): boolean {
+    return !this.open && this.#decoder.stateless;
+  }
+
   /** The peer has acknowledged that we keep no table. */
   becomeStateless(): void {
     this.#decoder.setLimit(0);

@@ -74,6 +74,11 @@ export class HpackDecoder {
   #limit = DEFAULT_TABLE_BYTES;
   #maxSize = DEFAULT_TABLE_BYTES;
 
+  /** Whether blocks are decoded without anything remembered of earlier ones. */
+  get stateless(): boolean {
+    return this.#limit === 0;
+  }
+
   /** The table size that the peer may choose at most. Entries beyond it are dropped now. */
   setLimit(bytes: number): void {
     this.#limit = bytes;

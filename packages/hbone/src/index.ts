@@ -9,9 +9,11 @@ export type {
   HbonePoolOptions,
   HboneServer,
   HboneStream,
+  PooledTunnel,
   HeaderField,
   Trust,
 } from "./api.ts";
-export { hboneClient } from "./client.ts";
+export { type RestoredHboneClient, hboneClient, restoreHboneClient } from "./client.ts";
 export { hbonePool } from "./pool.ts";
-export { hboneServer } from "./server.ts";
+export { type RestoredHboneServer, hboneServer, restoreHboneServer } from "./server.ts";
+export { type HboneSnapshot, readHboneSnapshot } from "./snapshot.ts";

@@ -1,3 +1,5 @@
+import type { KeepaliveSnapshot } from "./snapshot.ts";
+
 /** Longest time one tick may count for: a loop that was starved has not listened, so silence then proves nothing. */
 const MAX_STEP_MS = 2500;
 
@@ -38,6 +40,15 @@ export class Keepalive {
     this.#awaiting = true;
     this.#waitedMs = 0;
     return "ping";
+  }
+
+  snapshot(): KeepaliveSnapshot {
+    return { waitedMs: this.#waitedMs, awaiting: this.#awaiting };
+  }
+
+  restore(from: KeepaliveSnapshot): void {
+    this.#waitedMs = from.waitedMs;
+    this.#awaiting = from.awaiting;
   }
 
   answered(): void {

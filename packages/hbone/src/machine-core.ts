@@ -15,7 +15,16 @@ import { goawayFrame, headersFrames, resetFrame, windowUpdateFrame } from "./fra
 import { encodeHeaders } from "./hpack-encoder.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { type Output, Sender } from "./sender.ts";
-import { ENDED, EndedStreams, type Ending, type Fate, type StreamState } from "./stream-state.ts";
+import type { MachineSnapshot } from "./snapshot.ts";
+import {
+  ENDED,
+  EndedStreams,
+  type Ending,
+  type Fate,
+  type StreamState,
+  restoreStream,
+  snapshotStream,
+} from "./stream-state.ts";
 
 /** What the machine tells its driver about the connection. */
 export interface MachineEvents {
@@ -67,6 +76,43 @@ export class MachineCore {
     this.budgets = new Budgets(options.trust);
     this.headerListLimit = options.role === "server" ? SERVER_HEADER_LIST : CLIENT_HEADER_LIST;
     this.sender = new Sender(output, (s) => this.finishIfDone(s));
+  }
+
+  snapshot(parts: Pick<MachineSnapshot, "keepalive" | "reader" | "data">): MachineSnapshot {
+    return {
+      role: this.role,
+      draining: this.draining,
+      maxStreams: this.maxStreams,
+      peerInitialWindow: this.peerInitialWindow,
+      announceTable: this.announceTable,
+      nextId: this.nextId,
+      lastPeerId: this.lastPeerId,
+      acceptUpTo: this.acceptUpTo,
+      goawayReceived: this.goawayReceived,
+      window: this.#window.snapshot(),
+      ended: this.ended.entries().map(([id, by]) => ({ id, by })),
+      budgets: this.budgets.snapshot(),
+      sender: this.sender.snapshot(),
+      streams: Array.from(this.streams.values(), snapshotStream),
+      ...parts,
+    };
+  }
+
+  restore(from: MachineSnapshot): void {
+    this.draining = from.draining;
+    this.maxStreams = from.maxStreams;
+    this.peerSettled = true; // a connection is not moved before
+    this.peerInitialWindow = from.peerInitialWindow;
+    this.announceTable = from.announceTable;
+    this.nextId = from.nextId;
+    this.lastPeerId = from.lastPeerId;
+    this.acceptUpTo = from.acceptUpTo;
+    this.goawayReceived = from.goawayReceived;
+    this.#window.restore(from.window);
+    for (const { id, by } of from.ended) this.ended.add(id, by);
+    this.budgets.restore(from.budgets);
+    for (const s of from.streams) this.streams.set(s.id, restoreStream(s));
+    this.sender.restore(from.sender, this.streams);
   }
 
   /** Whether no HEADERS ever opened this stream. */

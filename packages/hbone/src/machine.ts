@@ -23,6 +23,7 @@ import { HeaderFrames } from "./header-frames.ts";
 import { Keepalive } from "./keepalive.ts";
 import { MachineCore, type MachineEvents, type MachineOptions } from "./machine-core.ts";
 import { MAX_QUEUED, type Output } from "./sender.ts";
+import type { MachineSnapshot } from "./snapshot.ts";
 import { type StreamOwner, StreamState } from "./stream-state.ts";
 
 const PREFACE: Uint8Array = Uint8Array.from(PREFACE_TEXT, (c) => c.charCodeAt(0));
@@ -62,6 +63,10 @@ export class Machine implements FrameSink {
     return this.#core.streams.size;
   }
 
+  get streams(): readonly StreamState[] {
+    return [...this.#core.streams.values()];
+  }
+
   get maxStreams(): number {
     return this.#core.maxStreams;
   }
@@ -91,6 +96,36 @@ export class Machine implements FrameSink {
       ]),
     );
     core.control(windowUpdateFrame(0, CONNECTION_WINDOW - DEFAULT_WINDOW));
+  }
+
+  // ---- moving to another process
+
+  /** Why the state cannot be moved now, null when it can. What is in the way is over after a few more bytes of the peer. */
+  get immovable(): string | null {
+    if (this.#core.closed) return "it is closing";
+    if (this.#headers.open) return "a header block is not complete";
+    if (!this.#headers.stateless || !this.#core.peerSettled) return "the peer has not taken our settings yet";
+    return null;
+  }
+
+  /** The whole state, when it is not `immovable`. Changes nothing. */
+  snapshot(): MachineSnapshot {
+    return this.#core.snapshot({
+      keepalive: this.#keepalive.snapshot(),
+      reader: this.#reader.snapshot(),
+      data: this.#data.snapshot(),
+    });
+  }
+
+  /** Goes on from a snapshot, instead of `start`. @returns its streams, which have no owners yet */
+  restore(from: MachineSnapshot): ReadonlyMap<number, StreamState> {
+    this.#core.restore(from);
+    this.#keepalive.restore(from.keepalive);
+    this.#headers.becomeStateless();
+    this.#reader.restore(from.reader);
+    this.#data.restore(from.data);
+    this.#prefaceAt = PREFACE.length;
+    return this.#core.streams;
   }
 
   // ---- input

@@ -20,6 +20,8 @@ export type PoolInput =
   /** One waiting request was withdrawn. */
   | { readonly t: "withdrawn" }
   | { readonly t: "dialed"; readonly id: number; readonly nowMs: number }
+  /** A tunnel came from elsewhere. */
+  | { readonly t: "adopted"; readonly tunnel: TunnelView }
   /** All that wait fail with it. */
   | { readonly t: "dialFailed" }
   | { readonly t: "tick"; readonly nowMs: number };
@@ -66,6 +68,8 @@ export function planPool(state: KeyState, input: PoolInput, limits: PoolLimits):
       const tunnel: TunnelView = { id: input.id, active: 0, lastUsedMs: input.nowMs };
       return serve({ ...state, dialing: false, tunnels: [...state.tunnels, tunnel] }, [], limits);
     }
+    case "adopted":
+      return serve({ ...state, tunnels: [...state.tunnels, input.tunnel] }, [], limits);
     case "dialFailed":
       return [{ ...state, dialing: false, waiting: 0 }, []];
     case "tick": {

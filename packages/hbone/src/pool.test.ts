@@ -182,6 +182,46 @@ describe("the pool", () => {
     expect([rig.servers[0]?.closed, rig.pool.tunnels]).toEqual([true, 0]);
   });
 
+  test("a tunnel that is taken out gets no requests, and serves its key again once it is put in", () => {
+    const rig = new Rig();
+    rig.want();
+    rig.dialed();
+    const [entry] = rig.pool.entries();
+    expect(entry).toMatchObject({ key: "k", shared: true, idleMs: 0 });
+    rig.pool.take(entry!.tunnel);
+    expect([rig.pool.tunnels, rig.pool.entries().length, rig.open[0]?.write(Uint8Array.of(1))]).toEqual([0, 0, true]);
+    rig.want(); // has to dial, and is served by what is put in meanwhile
+    expect([rig.dials.length, rig.open.length]).toEqual([2, 1]);
+    rig.pool.adopt(entry!);
+    rig.loop.run();
+    expect([rig.open.length, rig.pool.entries()[0]?.tunnel.active]).toEqual([2, 2]);
+  });
+
+  test("an idle or retired tunnel comes back as what it was", () => {
+    const rig = new Rig();
+    for (let i = 0; i < 3; i++) rig.want();
+    rig.dialed();
+    const [full] = rig.pool.entries();
+    expect(full?.shared).toBe(false);
+    rig.pool.take(full!.tunnel);
+    rig.pool.adopt(full!);
+    rig.want();
+    rig.dialed();
+    rig.open[3]?.abort();
+    rig.loop.run();
+    rig.pool.tick(100);
+    rig.pool.tick(500);
+    const idle = rig.pool.entries().find((e) => e.shared)!;
+    expect(idle.idleMs).toBe(500);
+    rig.pool.take(idle.tunnel);
+    rig.pool.adopt(idle);
+    rig.pool.tick(999);
+    expect(rig.pool.tunnels).toBe(2);
+    rig.pool.tick(1000);
+    rig.loop.run();
+    expect(rig.pool.tunnels).toBe(1);
+  });
+
   test("a failed dial fails all that waited for it, and the next request dials anew", () => {
     const rig = new Rig();
     rig.want();

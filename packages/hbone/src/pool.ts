@@ -1,5 +1,13 @@
 import { Code, MeshError, type Result, fail } from "@lateen/errors";
-import type { Cancel, ConnectTarget, HboneClient, HbonePool, HbonePoolOptions, HboneStream } from "./api.ts";
+import type {
+  Cancel,
+  ConnectTarget,
+  HboneClient,
+  HbonePool,
+  HbonePoolOptions,
+  HboneStream,
+  PooledTunnel,
+} from "./api.ts";
 import {
   EMPTY_KEY,
   type KeyState,
@@ -35,12 +43,17 @@ interface Slot {
   cancelDial: Cancel | null;
 }
 
+interface Tunnel {
+  readonly key: string;
+  readonly client: HboneClient;
+}
+
 class Pool implements HbonePool {
   readonly #dial: HbonePoolOptions["dial"];
   readonly #limits: PoolLimits;
   readonly #slots = new Map<string, Slot>();
   /** Every tunnel that is not closed, retired ones too: they still need ticks. */
-  readonly #tunnels = new Map<number, HboneClient>();
+  readonly #tunnels = new Map<number, Tunnel>();
   #nextId = 1;
   #nowMs: number;
   #stopped: MeshError | null = null;
@@ -56,7 +69,7 @@ class Pool implements HbonePool {
 
   get tunnels(): number {
     let open = 0;
-    for (const tunnel of this.#tunnels.values()) if (!tunnel.closed) open += 1;
+    for (const { client } of this.#tunnels.values()) if (!client.closed) open += 1;
     return open;
   }
 
@@ -72,21 +85,50 @@ class Pool implements HbonePool {
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    for (const [id, tunnel] of this.#tunnels) {
-      tunnel.tick(nowMs);
-      if (tunnel.closed) this.#tunnels.delete(id);
+    for (const [id, { client }] of this.#tunnels) {
+      client.tick(nowMs);
+      if (client.closed) this.#tunnels.delete(id);
     }
     for (const slot of this.#slots.values()) this.#step(slot, { t: "tick", nowMs });
   }
 
+  entries(): readonly PooledTunnel[] {
+    const open: PooledTunnel[] = [];
+    for (const [id, { key, client }] of this.#tunnels) {
+      if (client.closed) continue;
+      const view = this.#slots.get(key)?.state.tunnels.find((t) => t.id === id);
+      const idleMs = client.active > 0 || view === undefined ? 0 : Math.max(0, this.#nowMs - view.lastUsedMs);
+      open.push({ key, tunnel: client, shared: view !== undefined, idleMs });
+    }
+    return open;
+  }
+
+  take(tunnel: HboneClient): void {
+    for (const [id, { key, client }] of this.#tunnels) {
+      if (client !== tunnel) continue;
+      this.#tunnels.delete(id);
+      const slot = this.#slots.get(key);
+      if (slot !== undefined) slot.state = { ...slot.state, tunnels: slot.state.tunnels.filter((t) => t.id !== id) };
+      return;
+    }
+  }
+
+  adopt({ key, tunnel, shared, idleMs }: PooledTunnel): void {
+    const id = this.#nextId++;
+    this.#tunnels.set(id, { key, client: tunnel });
+    if (!shared || this.#stopped !== null) return;
+    const view = { id, active: tunnel.active, lastUsedMs: this.#nowMs - idleMs };
+    this.#step(this.#slot(key), { t: "adopted", tunnel: view });
+  }
+
   drain(): void {
     this.#stop(new MeshError(Code.Draining, "Cannot open stream: the pool drains"));
-    for (const tunnel of this.#tunnels.values()) tunnel.drain();
+    for (const { client } of this.#tunnels.values()) client.drain();
   }
 
   abort(error = new MeshError(Code.Draining, "Cannot open stream: the pool is closed")): void {
     this.#stop(error);
-    for (const tunnel of this.#tunnels.values()) tunnel.abort();
+    for (const { client } of this.#tunnels.values()) client.abort();
   }
 
   #stop(error: MeshError): void {
@@ -132,7 +174,7 @@ class Pool implements HbonePool {
   }
 
   #activity(id: number): number | null {
-    const tunnel = this.#tunnels.get(id);
+    const tunnel = this.#tunnels.get(id)?.client;
     return tunnel === undefined || tunnel.closed || !tunnel.ready ? null : tunnel.active;
   }
 
@@ -145,14 +187,14 @@ class Pool implements HbonePool {
         this.#startDial(slot);
         break;
       case "retire":
-        this.#tunnels.get(effect.id)?.drain();
+        this.#tunnels.get(effect.id)?.client.drain();
         break;
     }
   }
 
   #assign(slot: Slot, id: number): void {
     const want = slot.wants.shift();
-    const tunnel = this.#tunnels.get(id);
+    const tunnel = this.#tunnels.get(id)?.client;
     if (want === undefined || want.done === null || tunnel === undefined) return;
     want.cancel = tunnel.connect(want.target, (result) => {
       const unprocessed = !result.ok && result.error.facts["unprocessed"] === 1;
@@ -183,7 +225,7 @@ class Pool implements HbonePool {
     }
     if (result.ok) {
       const id = this.#nextId++;
-      this.#tunnels.set(id, result.value);
+      this.#tunnels.set(id, { key: slot.key, client: result.value });
       this.#step(slot, { t: "dialed", id, nowMs: this.#nowMs });
       return;
     }

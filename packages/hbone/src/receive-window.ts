@@ -1,3 +1,5 @@
+import type { WindowSnapshot } from "./snapshot.ts";
+
 /**
  * One receive window of ours. Credit is given back in lots of a quarter of the window: rare enough to cost nothing, early enough
  * that a sender at full speed never waits for it.
@@ -11,6 +13,15 @@ export class ReceiveWindow {
   constructor(open: number) {
     this.#open = open;
     this.#lot = open >>> 2;
+  }
+
+  snapshot(): WindowSnapshot {
+    return { open: this.#open, consumed: this.#consumed };
+  }
+
+  restore(from: WindowSnapshot): void {
+    this.#open = from.open;
+    this.#consumed = from.consumed;
   }
 
   /** A frame of this flow-controlled length arrived. @returns false when the peer overran the window */

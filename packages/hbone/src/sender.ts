@@ -1,5 +1,6 @@
 import { DEFAULT_MAX_FRAME, DEFAULT_WINDOW, Flag, MAX_WINDOW } from "./constants.ts";
 import { HeadSlab } from "./frame-writer.ts";
+import type { SenderSnapshot } from "./snapshot.ts";
 import type { StreamState } from "./stream-state.ts";
 
 /** Takes bytes for the carrier, in order. @returns false when it wants to wait (the bytes are taken all the same) */
@@ -11,6 +12,10 @@ const TURN_BYTES = 65_536;
 export const MAX_QUEUED = 4 * 1024 * 1024;
 /** Answers to a peer that does not read what we send. */
 const MAX_BLOCKED_CONTROL = 1000;
+
+function addKnown<T>(to: Set<T>, item: T | undefined): void {
+  if (item !== undefined) to.add(item);
+}
 
 /** The sending half: frames, both levels of flow control, and what waits for window. */
 export class Sender {
@@ -172,6 +177,27 @@ export class Sender {
   #tellRoom(s: StreamState): void {
     if (s.queued > 0 || !this.#waiting.delete(s)) return;
     s.owner?.onRoom();
+  }
+
+  snapshot(): SenderSnapshot {
+    return {
+      maxFrame: this.maxFrame,
+      window: this.#window,
+      blocked: this.#blocked,
+      blockedControl: this.#blockedControl,
+      turns: Array.from(this.#queued, (s) => s.id),
+      waiting: Array.from(this.#waiting, (s) => s.id),
+    };
+  }
+
+  restore(from: SenderSnapshot, streams: ReadonlyMap<number, StreamState>): void {
+    this.maxFrame = from.maxFrame;
+    this.#window = from.window;
+    this.#blocked = from.blocked;
+    this.#blockedControl = from.blockedControl;
+    for (const id of from.turns) addKnown(this.#queued, streams.get(id));
+    for (const s of streams.values()) if (s.queued > 0) this.#queued.add(s); // whatever was said of turns, none is forgotten
+    for (const id of from.waiting) addKnown(this.#waiting, streams.get(id));
   }
 
   /** Forgets a stream that is over. */

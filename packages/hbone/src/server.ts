@@ -3,6 +3,7 @@ import { Code, MeshError } from "@lateen/errors";
 import type { ConnectRequest, HboneOptions, HboneServer, HboneStream, HeaderField } from "./api.ts";
 import { Connection } from "./connection.ts";
 import { headerProblem } from "./message-rules.ts";
+import type { HboneSnapshot } from "./snapshot.ts";
 import { ENDED, type Fate, type StreamOwner, type StreamState } from "./stream-state.ts";
 import { TunnelStream } from "./tunnel-stream.ts";
 
@@ -24,6 +25,10 @@ class Request implements ConnectRequest, StreamOwner {
     this.carrier = server.carrierStream;
     this.#server = server;
     this.#state = state;
+  }
+
+  get waiting(): boolean {
+    return !this.#answered;
   }
 
   accept(headers: readonly HeaderField[]): HboneStream {
@@ -69,9 +74,36 @@ class Request implements ConnectRequest, StreamOwner {
 class Server extends Connection implements HboneServer {
   readonly #onConnect: (request: ConnectRequest) => void;
 
-  constructor(carrier: ByteStream, options: HboneOptions, onConnect: (request: ConnectRequest) => void) {
-    super("server", carrier, options);
+  constructor(
+    carrier: ByteStream,
+    options: HboneOptions,
+    onConnect: (request: ConnectRequest) => void,
+    from: HboneSnapshot | null,
+  ) {
+    super("server", carrier, options, from);
     this.#onConnect = onConnect;
+  }
+
+  protected override waitingRequests(): Pick<HboneSnapshot, "requests" | "openings"> {
+    const waiting = this.machine.streams.flatMap((s) =>
+      s.owner instanceof Request && s.owner.waiting
+        ? [{ id: s.id, authority: s.owner.authority, headers: s.owner.headers }]
+        : [],
+    );
+    return { requests: waiting, openings: [] };
+  }
+
+  restore(from: HboneSnapshot): RestoredHboneServer {
+    const { states, streams } = this.restoreStreams(from);
+    const requests: ConnectRequest[] = [];
+    for (const { id, authority, headers } of from.requests) {
+      const s = states.get(id);
+      if (s === undefined) continue;
+      const request = new Request(this, s, authority, headers);
+      s.owner = request;
+      requests.push(request);
+    }
+    return { connection: this, streams, requests };
   }
 
   get carrierStream(): ByteStream {
@@ -98,5 +130,29 @@ export function hboneServer(
   options: HboneOptions,
   onConnect: (request: ConnectRequest) => void,
 ): HboneServer {
-  return new Server(stream, options, onConnect);
+  return new Server(stream, options, onConnect, null);
+}
+
+/** A server's connection that another process had, with what its owner has to take up again. */
+export interface RestoredHboneServer {
+  readonly connection: HboneServer;
+  /** Accepted CONNECTs by id, to be attached. */
+  readonly streams: ReadonlyMap<number, HboneStream>;
+  /** CONNECTs that nobody has answered yet, to be treated as if they had just come. */
+  readonly requests: readonly ConnectRequest[];
+}
+
+/**
+ * Goes on with a server's connection where `snapshot` found it.
+ * @param stream the same carrier, restored; nothing may arrive before this returns and its streams are attached
+ * @param from as `readHboneSnapshot` gave it
+ * @throws MeshError BAD_INPUT when it is a client's
+ */
+export function restoreHboneServer(
+  stream: ByteStream,
+  from: HboneSnapshot,
+  options: Omit<HboneOptions, "trust">,
+  onConnect: (request: ConnectRequest) => void,
+): RestoredHboneServer {
+  return new Server(stream, { ...options, trust: from.machine.budgets.trust }, onConnect, from).restore(from);
 }

@@ -1,5 +1,7 @@
 import { STREAM_WINDOW } from "./constants.ts";
+import { joinBytes } from "./byte-queue.ts";
 import { ReceiveWindow } from "./receive-window.ts";
+import type { StreamSnapshot } from "./snapshot.ts";
 
 /** How a stream ended: with both directions done (`code` null), or reset. */
 export interface Fate {
@@ -50,6 +52,38 @@ export class StreamState {
   }
 }
 
+/** A stream as it stands, with what it queues in one piece. */
+export function snapshotStream(s: StreamState): StreamSnapshot {
+  return {
+    id: s.id,
+    accepted: s.accepted,
+    answered: s.answered,
+    localEnded: s.localEnded,
+    remoteEnded: s.remoteEnded,
+    ending: s.ending,
+    sendWindow: s.sendWindow,
+    receive: s.receive.snapshot(),
+    queue: joinBytes(s.queue, s.queueAt),
+    bodyBytes: s.bodyBytes,
+    bodyLength: s.bodyLength,
+  };
+}
+
+export function restoreStream(from: StreamSnapshot): StreamState {
+  const s = new StreamState(from.id, from.sendWindow);
+  s.accepted = from.accepted;
+  s.answered = from.answered;
+  s.localEnded = from.localEnded;
+  s.remoteEnded = from.remoteEnded;
+  s.ending = from.ending;
+  s.receive.restore(from.receive);
+  if (from.queue.length > 0) s.queue.push(from.queue);
+  s.queued = from.queue.length;
+  s.bodyBytes = from.bodyBytes;
+  s.bodyLength = from.bodyLength;
+  return s;
+}
+
 /** How a stream that is no longer in the table ended; frames may still be on their way. */
 export type Ending = "we-reset" | "peer-ended";
 
@@ -69,6 +103,10 @@ export class EndedStreams {
       this.#endings.delete(oldest);
       return;
     }
+  }
+
+  entries(): readonly (readonly [number, Ending])[] {
+    return [...this.#endings];
   }
 
   get(id: number): Ending | null {

@@ -4,7 +4,8 @@ import type { HboneStream, HeaderField } from "./api.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { ErrorCode } from "./constants.ts";
 import type { Machine } from "./machine.ts";
-import type { Fate, StreamOwner, StreamState } from "./stream-state.ts";
+import type { TunnelSnapshot } from "./snapshot.ts";
+import { type Fate, type StreamOwner, StreamState } from "./stream-state.ts";
 
 /** What a stream needs of its connection. */
 export interface TunnelHost {
@@ -13,6 +14,10 @@ export interface TunnelHost {
   readonly remote: SocketAddress;
   /** Calls `settle` soon, outside the caller. */
   later(stream: TunnelStream): void;
+  /** A stream begins; it is part of the connection's snapshot until `gone`. */
+  begun(stream: TunnelStream): void;
+  /** Its reader knows of its end, or it never had one. */
+  gone(stream: TunnelStream): void;
 }
 
 /**
@@ -26,6 +31,14 @@ function closeReason({ code, by, why }: Fate): CloseReason {
   if (code === ErrorCode.StreamClosed) return { t: "reset", why: "broken pipe" };
   const ordinary = code === ErrorCode.NoError || code === ErrorCode.Cancel || code === ErrorCode.ConnectError;
   return { t: ordinary ? "reset" : "failed", why };
+}
+
+/** Stands for a stream that the machine has forgotten while its reader was not ready. */
+function overStream(from: TunnelSnapshot): StreamState {
+  const state = new StreamState(from.id, 0);
+  state.over = true;
+  state.remoteEnded = from.remoteEnded;
+  return state;
 }
 
 /** One accepted CONNECT as a byte stream. Lends views straight from the carrier's chunks while its reader keeps up. */
@@ -54,6 +67,32 @@ export class TunnelStream implements HboneStream, StreamOwner {
     this.#host = host;
     this.#state = state;
     this.#endWaits = state.remoteEnded;
+    host.begun(this);
+  }
+
+  /** @param state the machine's, or null for a stream that is over there */
+  static restore(host: TunnelHost, state: StreamState | null, from: TunnelSnapshot): TunnelStream {
+    const stream = new TunnelStream(host, state ?? overStream(from), from.headers);
+    stream.#paused = from.paused;
+    stream.#ending = from.ending;
+    stream.#aborted = from.over?.t === "aborted";
+    stream.#endWaits = from.endWaits;
+    stream.#over = from.over;
+    if (from.inbox.length > 0) stream.#inbox.push(from.inbox);
+    return stream;
+  }
+
+  snapshot(): TunnelSnapshot {
+    return {
+      id: this.id,
+      headers: this.headers,
+      paused: this.#paused,
+      ending: this.#ending,
+      remoteEnded: this.#state.remoteEnded,
+      inbox: this.#inbox.snapshot(),
+      endWaits: this.#endWaits,
+      over: this.#over,
+    };
   }
 
   get buffered(): number {
@@ -93,6 +132,7 @@ export class TunnelStream implements HboneStream, StreamOwner {
     this.#dropInbox();
     this.#host.machine.reset(this.#state, ErrorCode.Cancel, "aborted");
     this.#over = { t: "aborted" };
+    if (this.#handler === null) this.#host.gone(this);
     this.#wake();
   }
 
@@ -153,6 +193,7 @@ export class TunnelStream implements HboneStream, StreamOwner {
   #tellClose(reason: CloseReason): void {
     if (this.#told || this.#handler === null) return;
     this.#told = true;
+    this.#host.gone(this);
     this.#handler.onClose(reason);
   }
 
