@@ -33,7 +33,7 @@ export class ControlFrames {
     }
     if (!core.spend(Budget.Reset)) return;
     const s = core.streams.get(id);
-    if (s !== undefined) core.over(s, "peer-ended", { code, by: "peer", why: `stream reset: ${errorCodeName(code)}` });
+    if (s !== undefined) core.over(s, "peer-reset", { code, by: "peer", why: `stream reset: ${errorCodeName(code)}` });
   }
 
   settings(h: FrameReader, payload: Uint8Array): void {

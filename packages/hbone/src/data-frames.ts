@@ -34,11 +34,13 @@ export class DataFrames {
     return core.closed ? Take.Stop : Take.Data;
   }
 
-  /** DATA for a stream that is not there. */
+  /** DATA for a stream that is not there. @see RFC 9113 section 5.1, "closed" */
   #late(id: number): void {
     const core = this.#core;
+    const ending = core.ended.get(id);
     if (core.isIdle(id)) core.violated({ code: ErrorCode.ProtocolError, why: "DATA on an idle stream" });
-    else if (core.ended.get(id) !== "we-reset" && core.spend(Budget.Reset)) {
+    else if (ending === "complete") core.violated({ code: ErrorCode.StreamClosed, why: "DATA on a closed stream" });
+    else if (ending !== "we-reset" && core.spend(Budget.Reset)) {
       core.ended.add(id, "we-reset");
       core.control(resetFrame(id, ErrorCode.StreamClosed));
     }

@@ -143,8 +143,7 @@ export class HeaderFrames {
   #late(id: number): void {
     const ending = this.#core.ended.get(id);
     if (ending === "we-reset") return;
-    if (ending === "peer-ended")
-      this.#core.violated({ code: ErrorCode.StreamClosed, why: "HEADERS on a closed stream" });
+    if (ending !== null) this.#core.violated({ code: ErrorCode.StreamClosed, why: "HEADERS on a closed stream" });
     else this.#core.violated({ code: ErrorCode.ProtocolError, why: "HEADERS on a bad stream id" });
   }
 }

@@ -166,7 +166,7 @@ export class MachineCore {
   }
 
   finishIfDone(s: StreamState): void {
-    if (s.localEnded && s.remoteEnded) this.over(s, "peer-ended", ENDED);
+    if (s.localEnded && s.remoteEnded) this.over(s, "complete", ENDED);
   }
 
   reset(s: StreamState, code: number, why: string): void {

@@ -32,6 +32,22 @@ describe("what a server answers, stream 1 being an open CONNECT", () => {
     ["DATA on stream 0", [data(0, 4)], `connection ${E.ProtocolError}`],
     ["DATA on an idle stream", [data(3, 4)], `connection ${E.ProtocolError}`],
     ["DATA after END_STREAM", [...closed1, data(1, 4)], `stream 1 ${E.StreamClosed}`],
+    [
+      "DATA after both ends",
+      [
+        headers(
+          3,
+          [
+            [":method", "GET"],
+            [":scheme", "http"],
+            [":path", "/"],
+          ],
+          END_STREAM,
+        ),
+        data(3, 4),
+      ],
+      `connection ${E.StreamClosed}`,
+    ],
     ["DATA after the peer's reset", [reset(1), data(1, 4)], `stream 1 ${E.StreamClosed}`],
     [
       "DATA with too long padding",

@@ -3,6 +3,7 @@ import { type Plain, type Reader, readPlain } from "@lateen/cbor";
 import type { Result } from "@lateen/errors";
 import type { HeaderField, Trust } from "./api.ts";
 import { MAX_FRAME, MAX_STREAM_ID, MAX_WINDOW, SERVER_MAX_STREAMS } from "./constants.ts";
+import { ENDINGS, type Ending } from "./stream-state.ts";
 
 // The state of a live connection as plain data. Field names are a wire format between versions of one program: a field is never
 // given another meaning, and a reader asks for nothing that the version before did not write.
@@ -58,7 +59,7 @@ export type MachineSnapshot = {
   readonly acceptUpTo: number;
   readonly goawayReceived: boolean;
   readonly window: WindowSnapshot;
-  readonly ended: readonly { readonly id: number; readonly by: "we-reset" | "peer-ended" }[];
+  readonly ended: readonly { readonly id: number; readonly by: Ending }[];
   readonly budgets: BudgetsSnapshot;
   readonly keepalive: KeepaliveSnapshot;
   readonly reader: ReaderSnapshot;
@@ -190,7 +191,7 @@ function machine(r: Reader): MachineSnapshot {
     window: window(r.at("window")),
     ended: r.at("ended").list(MAX_ENDED, (e) => ({
       id: id(e.at("id")),
-      by: e.at("by").one(["we-reset", "peer-ended"]),
+      by: e.at("by").one(ENDINGS),
     })),
     budgets: {
       trust: budgets.at("trust").one(["stranger", "authenticated"]),

@@ -84,8 +84,12 @@ export function restoreStream(from: StreamSnapshot): StreamState {
   return s;
 }
 
-/** How a stream that is no longer in the table ended; frames may still be on their way. */
-export type Ending = "we-reset" | "peer-ended";
+/**
+ * How a stream that is no longer in the table ended: after our reset frames may still be on their way, after the peer's or after
+ * both ends none may come.
+ */
+export const ENDINGS = ["we-reset", "peer-reset", "complete"] as const;
+export type Ending = (typeof ENDINGS)[number];
 
 /** Remembers the last streams that ended, so that late frames are told from wrong ones. Bounded. */
 export class EndedStreams {
