@@ -9,6 +9,7 @@ export interface Claim {
 }
 
 export const claims: readonly Claim[] = [
+  { suite: "http2-requirements" },
   { suite: "iptables-goldens" },
   { suite: "ztunnel-rbac" },
   {

@@ -1,3 +1,4 @@
+import { driver as http2Requirements } from "./drivers/http2-requirements.ts";
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
 import { driver as ztunnelRbac } from "./drivers/ztunnel-rbac.ts";
@@ -8,6 +9,7 @@ import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
 export const drivers: readonly SuiteDriver[] = [
+  http2Requirements,
   iptablesGoldens,
   matchingRules,
   ztunnelRbac,
