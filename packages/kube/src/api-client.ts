@@ -12,6 +12,8 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Form of the answer; JSON by default. */
+  readonly accept?: string;
   /** Of the body; JSON by default. */
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
@@ -146,7 +148,7 @@ class Client implements ApiClient {
       path: `${this.#base.pathname.replace(/\/$/, "")}${request.path}${queryText(request.query)}`,
       signal,
       headers: {
-        accept: "application/json",
+        accept: request.accept ?? "application/json",
         "user-agent": this.#userAgent,
         ...headers,
         ...(body === null

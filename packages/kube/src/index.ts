@@ -19,6 +19,38 @@ export {
   type Reflector,
   type ReflectorChange,
   type ReflectorOptions,
-  monotonicClock,
   startReflector,
 } from "./reflector.ts";
+export { type Condition, type WantedCondition, planConditions, readConditions } from "./conditions.ts";
+export { type Election, type ElectionOptions, joinElection } from "./leader-election.ts";
+export {
+  ISTIO_LEASE,
+  type LeaseDecision,
+  LeaseMachine,
+  type LeaseRecord,
+  type LeaseTiming,
+  readLease,
+} from "./lease-machine.ts";
+export {
+  type ApplyOptions,
+  CONFIG_MAPS,
+  CUSTOM_RESOURCE_DEFINITIONS,
+  type CallOptions,
+  LEASES,
+  MUTATING_WEBHOOKS,
+  NAMESPACES,
+  type ObjectAccess,
+  type OwnerReference,
+  SECRETS,
+  VALIDATING_WEBHOOKS,
+  type WriteOptions,
+  type WrittenObject,
+  objectAccess,
+  resourceVersionOf,
+  writtenAs,
+} from "./objects.ts";
+export { type StatusTarget, type StatusWriterOptions, createStatusWriter } from "./status-writer.ts";
+export { type ReviewedToken, type TokenReviewOptions, createTokenReviewer } from "./token-review.ts";
+export { type WorkOutcome, type WorkQueue, type WorkQueueOptions, createWorkQueue, workDone } from "./work-queue.ts";
+export { monotonicClock } from "./monotonic-clock.ts";
+export { type ResourceFollower, type ResourceFollowerOptions, followResources } from "./resource-follower.ts";

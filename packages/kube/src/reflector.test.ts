@@ -241,7 +241,7 @@ describe.skipIf(requireApiServer())("following a real API server", () => {
       await api.restore(backup);
       // The other past goes further than ours did, so versions alone would not tell.
       for (let i = 0; i < 20; i++) await put("b", String(i));
-      await eventually(() => lines.filter((l) => l.includes("failed")).length > 8, { deadlineMs: 20_000 });
+      await eventually(() => lines.filter((l) => l.includes("failed")).length >= 4, { deadlineMs: 20_000 });
     }
     await sees(r, { a: "1", b: "19" });
   });

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import type { Buffer } from "node:buffer";
-import { type Clock, systemClock } from "@lateen/lifecycle";
+import type { Clock } from "@lateen/lifecycle";
 import type { Result } from "@lateen/errors";
-import type { Logger } from "@lateen/telemetry";
+import type { Fields, Logger } from "@lateen/telemetry";
 import type { ApiClient } from "./api-client.ts";
 import { WatchDecoder, decodeListPage } from "./api-codec.ts";
 import { type ApiFailure, connectionFailure, malformed } from "./api-failure.ts";
 import { type ApiResource, apiPath } from "./api-resource.ts";
 import type { KubeMetrics } from "./kube-metrics.ts";
+import { monotonicClock } from "./monotonic-clock.ts";
 import {
   type RawItem,
   type ReflectorEffect,
@@ -39,6 +40,8 @@ export interface ReflectorOptions<T> {
   readonly namespace?: string;
   readonly fieldSelector?: string;
   readonly labelSelector?: string;
+  /** `metadata`: the server sends nothing else of the objects. */
+  readonly form?: "whole" | "metadata";
   /** Keeps of an object what its reader needs: nothing else of it is held. Must not throw. */
   readonly decode: (raw: unknown) => Decoded<T>;
   /** Hears each new state, after it can be read; the first call means that all is there. Must not throw. */
@@ -57,6 +60,8 @@ export interface Reflector<T> extends Disposable {
   /** Resolves at the first whole state. @throws the signal's reason */
   synced(o?: { readonly signal?: AbortSignal }): Promise<void>;
   readonly hasSynced: boolean;
+  /** The one of the kind's versions that the server serves, as far as known. */
+  readonly servedVersion: string;
   readonly size: number;
   /** `namespace/name`, or the name of kinds without namespaces. */
   get(key: string): T | undefined;
@@ -68,9 +73,6 @@ export interface Reflector<T> extends Disposable {
   /** For debugging. */
   describe(): { readonly phase: string; readonly version: string; readonly objects: number; readonly bad: number };
 }
-
-/** Time that never goes back, with the timers of the machine. */
-export const monotonicClock: Clock = { nowMs: () => performance.now(), after: systemClock.after.bind(systemClock) };
 
 const LIST_DEADLINE_MS = 60_000;
 
@@ -101,6 +103,7 @@ class ApiReflector<T> implements Reflector<T> {
   /** Ends the request under way. */
   #request = new AbortController();
   #versionAt = 0;
+  #failures = 0;
 
   constructor(o: ReflectorOptions<T>) {
     this.#o = o;
@@ -111,6 +114,10 @@ class ApiReflector<T> implements Reflector<T> {
 
   get hasSynced(): boolean {
     return this.#hasSynced;
+  }
+
+  get servedVersion(): string {
+    return this.resource.versions[this.#versionAt]!;
   }
 
   get size(): number {
@@ -250,9 +257,22 @@ class ApiReflector<T> implements Reflector<T> {
     const kind = this.resource.kind;
     metrics?.noted(kind, event);
     const fields = { kind, ...(detail === "" ? {} : { detail }) };
-    if (event === "failed" || event === "throttled") log.warn(`the API server: ${event}`, fields);
+    if (event === "failed" || event === "throttled") this.#complain(event, fields);
     else if (event === "listed" || event === "absent") log.debug(`the API server: ${event}`, fields);
     else log.info(`the API server: ${event}`, fields);
+  }
+
+  /** At the first failure of a row and then ever more rarely. */
+  #complain(event: ReflectorNote, fields: Fields): void {
+    this.#failures += 1;
+    if ((this.#failures & (this.#failures - 1)) === 0)
+      this.#o.log.warn(`the API server: ${event}`, { ...fields, failures: this.#failures });
+  }
+
+  #well(): void {
+    if (this.#failures > 0)
+      this.#o.log.info("the API server answers again", { kind: this.resource.kind, failures: this.#failures });
+    this.#failures = 0;
   }
 
   /** Runs one request; what it tells after another one began is not heeded. */
@@ -282,12 +302,19 @@ class ApiReflector<T> implements Reflector<T> {
     return { fieldSelector, labelSelector, ...more };
   }
 
+  #accept(list: "List" | ""): string {
+    return this.#o.form === "metadata"
+      ? `application/json;as=PartialObjectMetadata${list};g=meta.k8s.io;v=v1`
+      : "application/json";
+  }
+
   async #page(limit: number, more: string, signal: AbortSignal): Promise<ReflectorInput> {
     const query = this.#query({ limit: String(limit), ...(more === "" ? {} : { continue: more }) });
-    const request = { query, signal, deadlineMs: LIST_DEADLINE_MS };
+    const request = { query, signal, deadlineMs: LIST_DEADLINE_MS, accept: this.#accept("List") };
     const answer = await this.#try((path) => this.#o.client.text({ path, ...request }));
     if (!answer.ok) return { t: "failed", failure: answer.error };
     const page = decodeListPage(answer.value);
+    this.#well();
     return page.t === "page" ? page : { t: "failed", failure: malformed(page.why) };
   }
 
@@ -307,8 +334,9 @@ class ApiReflector<T> implements Reflector<T> {
       resourceVersion: effect.version,
       timeoutSeconds: String(effect.timeoutSec),
     });
-    const answer = await this.#try((path) => this.#o.client.stream({ path, query, signal }));
+    const answer = await this.#try((path) => this.#o.client.stream({ path, query, signal, accept: this.#accept("") }));
     if (!answer.ok) return { t: "failed", failure: answer.error };
+    this.#well();
     return { t: "failed", failure: await this.#follow(answer.value, signal) };
   }
 

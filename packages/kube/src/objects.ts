@@ -1,0 +1,146 @@
+import { type Result, fail, ok } from "@lateen/errors";
+import type { ApiClient } from "./api-client.ts";
+import type { ApiFailure } from "./api-failure.ts";
+import { malformed } from "./api-failure.ts";
+import { type ApiResource, type ObjectRef, apiPath, apiVersionOf } from "./api-resource.ts";
+
+/** An object to be written: exactly the fields that its writer owns. */
+export interface WrittenObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    /** A write fails with 409 when the object is at another version. */
+    readonly resourceVersion?: string;
+    readonly ownerReferences?: readonly OwnerReference[];
+  };
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly controller?: boolean;
+}
+
+/** One kind at one server, for writers. */
+export interface ObjectAccess {
+  get(at: ObjectRef, o?: CallOptions): Promise<Result<unknown, ApiFailure>>;
+  create(object: WrittenObject, o?: WriteOptions): Promise<Result<unknown, ApiFailure>>;
+  /** Replaces the whole object. */
+  replace(object: WrittenObject, o?: WriteOptions): Promise<Result<unknown, ApiFailure>>;
+  remove(at: ObjectRef, o?: CallOptions): Promise<Result<unknown, ApiFailure>>;
+  /**
+   * Server-side apply: makes the object what `object` says of it, creating it if need be, and takes its fields over from other
+   * owners. Fields that this owner applied before and that `object` lacks are removed.
+   */
+  apply(object: WrittenObject, o: ApplyOptions): Promise<Result<unknown, ApiFailure>>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** 30 s by default. */
+  readonly deadlineMs?: number;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Field manager. */
+  readonly owner?: string;
+}
+
+export interface ApplyOptions extends CallOptions {
+  /** Field manager. */
+  readonly owner: string;
+  readonly subresource?: "status";
+}
+
+/**
+ * Reads and writes objects of one kind.
+ * @see Kubernetes, "Server-Side Apply"
+ */
+export function objectAccess(client: ApiClient, resource: ApiResource): ObjectAccess {
+  const version = resource.versions[0]!;
+  const at = (o: WrittenObject, more: { readonly subresource?: string } = {}): string =>
+    apiPath(resource, versionIn(o.apiVersion), { ...refOf(o), ...more });
+  return {
+    get: (ref, o = {}) => client.json({ path: apiPath(resource, version, ref), ...o }),
+    remove: (ref, o = {}) => client.json({ method: "DELETE", path: apiPath(resource, version, ref), ...o }),
+    create(object, { owner, ...o } = {}) {
+      const path = apiPath(resource, versionIn(object.apiVersion), { namespace: object.metadata.namespace ?? "" });
+      return client.json({ ...o, method: "POST", path, body: object, query: { fieldManager: owner } });
+    },
+    replace: (object, { owner, ...o } = {}) =>
+      client.json({ ...o, method: "PUT", path: at(object), body: object, query: { fieldManager: owner } }),
+    apply: (object, { owner, subresource, ...o }) =>
+      client.json({
+        ...o,
+        method: "PATCH",
+        path: at(object, subresource === undefined ? {} : { subresource }),
+        query: { fieldManager: owner, force: "true" },
+        body: object,
+        contentType: "application/apply-patch+yaml",
+      }),
+  };
+}
+
+const versionIn = (apiVersion: string): string => apiVersion.slice(apiVersion.indexOf("/") + 1);
+const refOf = ({ metadata }: WrittenObject): { readonly namespace: string; readonly name: string } => ({
+  namespace: metadata.namespace ?? "",
+  name: metadata.name,
+});
+
+/** The group and version of a kind that an object is written in. */
+export const writtenAs = (resource: ApiResource): { readonly apiVersion: string; readonly kind: string } => ({
+  apiVersion: apiVersionOf(resource, resource.versions[0]!),
+  kind: resource.kind,
+});
+
+/** What an answer says its version is; every object has one. */
+export function resourceVersionOf(object: unknown): Result<string, ApiFailure> {
+  const { metadata } = object as { readonly metadata?: { readonly resourceVersion?: unknown } };
+  const version = metadata?.resourceVersion;
+  return typeof version === "string" ? ok(version) : fail(malformed("the object has no version"));
+}
+
+const core = (kind: string, plural: string, scope: ApiResource["scope"] = "namespaced"): ApiResource => ({
+  group: "",
+  versions: ["v1"],
+  plural,
+  kind,
+  scope,
+});
+
+/** Kinds that are written and not part of the mesh's model. */
+export const CONFIG_MAPS = core("ConfigMap", "configmaps");
+export const SECRETS = core("Secret", "secrets");
+export const NAMESPACES = core("Namespace", "namespaces", "cluster");
+export const LEASES: ApiResource = {
+  group: "coordination.k8s.io",
+  versions: ["v1"],
+  plural: "leases",
+  kind: "Lease",
+  scope: "namespaced",
+};
+export const VALIDATING_WEBHOOKS: ApiResource = {
+  group: "admissionregistration.k8s.io",
+  versions: ["v1"],
+  plural: "validatingwebhookconfigurations",
+  kind: "ValidatingWebhookConfiguration",
+  scope: "cluster",
+};
+export const MUTATING_WEBHOOKS: ApiResource = {
+  ...VALIDATING_WEBHOOKS,
+  plural: "mutatingwebhookconfigurations",
+  kind: "MutatingWebhookConfiguration",
+};
+export const CUSTOM_RESOURCE_DEFINITIONS: ApiResource = {
+  group: "apiextensions.k8s.io",
+  versions: ["v1"],
+  plural: "customresourcedefinitions",
+  kind: "CustomResourceDefinition",
+  scope: "cluster",
+};
