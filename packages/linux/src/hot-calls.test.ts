@@ -1,11 +1,10 @@
 import { Buffer } from "node:buffer";
-import { createRequire } from "node:module";
 import fc from "fast-check";
 import { Code, MeshError } from "@lateen/errors";
-import type * as KoffiModule from "koffi";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as k from "./constants.ts";
 import * as epoll from "./epoll.ts";
+import { guardedMemory } from "./guarded-memory.test.support.ts";
 import { IoVector } from "./io-vector.ts";
 import * as libc from "./libc.ts";
 import { Memory } from "./memory.ts";
@@ -99,25 +98,11 @@ describe("ranges", () => {
   });
 });
 
-/** Memory that ends where an unmapped page begins: one byte too far ends the process. */
-function beforeGuard(size: number): Memory {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof KoffiModule;
-  const libcAll = koffi.load(null);
-  const mmap = libcAll.func("mmap", "uint64", ["uint64", "uint64", "int", "int", "int", "int64"]);
-  const mprotect = libcAll.func("mprotect", "int", ["uint64", "uint64", "int"]);
-  const PAGE = 4096;
-  const pages = Math.ceil(size / PAGE);
-  const base = Number(mmap(0, (pages + 1) * PAGE, 3, 0x22, -1, 0)); // PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS
-  expect(mprotect(base + pages * PAGE, PAGE, 0)).toBe(0);
-  const start = base + pages * PAGE - size;
-  return new Memory(Buffer.from(koffi.view(BigInt(start), size)));
-}
-
 describe("against a guard page", () => {
   const SIZE = 10_000;
 
   test("receiving, sending and vectors stay inside, to the last byte", () => {
-    const memory = beforeGuard(SIZE);
+    const memory = guardedMemory(SIZE);
     for (const length of [1, 7, 4096, SIZE]) {
       const text = Buffer.alloc(length, length & 0xff);
       libc.send(a, text);
@@ -134,7 +119,7 @@ describe("against a guard page", () => {
   });
 
   test("one byte more would have been seen", () => {
-    const memory = beforeGuard(SIZE);
+    const memory = guardedMemory(SIZE);
     // The kernel looks before it writes, and answers EFAULT where a process of its own would have died.
     const beyond = new Memory(memory.bytes);
     Object.defineProperty(beyond, "length", { value: SIZE + 1 });

@@ -153,8 +153,8 @@ export class AeadKey {
 
   /** Sets the nonce, IV xor sequence, and authenticates the header. */
   #begin(memory: Memory, at: number, sequence: number): Pointer {
-    if (!(sequence >= 0 && sequence <= Number.MAX_SAFE_INTEGER))
-      throw new MeshError(Code.Bug, `Cannot seal or open: ${sequence} is not a sequence number`);
+    if (!(Number.isSafeInteger(sequence) && sequence >= 0))
+      throw new MeshError(Code.Bug, `Cannot seal or open: ${String(sequence)} is not a sequence number`);
     const ssl = this.#ssl;
     const { view, nonce, written } = this.#scratch;
     const context = this.#live();
