@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseConfig } from "./config.ts";
 import { parseDesiredPods } from "./desired-pods.ts";
-import { judgeAnswer } from "./identity-probe.ts";
+import { judgeAnswer, judgeDump } from "./identity-probe.ts";
 
 test("defaults are those of the contract", () => {
   expect(parseConfig({})).toMatchObject({
@@ -71,3 +71,22 @@ test.each([
   ["not JSON", 200, "<html>", "ztunnel's answer is not JSON"],
   ["something else", 200, "[]", "ztunnel's answer names no state"],
 ])("an answer of ztunnel: %s", (_, status, body, want) => expect(judgeAnswer({ status, body })).toBe(want));
+
+const probed = { uid: "u1", namespace: "shop", serviceAccount: "web" };
+const dumpOf = (state: string, identity: string, held: string): string =>
+  JSON.stringify({ workloadState: { u1: { state } }, certificates: [{ identity, state: held }] });
+const WEB = "spiffe://cluster.local/ns/shop/sa/web";
+test.each([
+  ["there", dumpOf("Up", WEB, "Available"), null],
+  ["starting", dumpOf("Pending", WEB, "Available"), 'ztunnel says that the pod is "Pending"'],
+  ["without certificate", dumpOf("Up", WEB, "Initializing"), 'ztunnel says that the identity is "Initializing"'],
+  ["whose certificate nobody asked for yet", dumpOf("Up", `${WEB}2`, "Initializing"), null],
+  ["that it does not know", "{}", 'ztunnel says that the pod is "unknown"'],
+  [
+    "in a broken dump",
+    '{"workloadState":{"u1":{"state":"Up"}},"certificates":7}',
+    "ztunnel's dump names no certificates",
+  ],
+])("a pod %s, in the dump of a foreign ztunnel", (_, body, want) =>
+  expect(judgeDump({ status: 200, body }, probed)).toBe(want),
+);

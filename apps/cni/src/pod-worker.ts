@@ -371,7 +371,7 @@ export class PodWorker {
 
   async #verify(): Promise<void> {
     const { netns, rules } = this.#held();
-    const identity = this.#world.identity(this.uid, VERIFY_DEADLINE_MS, this.#world.signal);
+    const identity = this.#world.identity(this.#pod, VERIFY_DEADLINE_MS, this.#world.signal);
     const before = this.#observed.conditions;
     const drift = before.rulesVerified ? [] : this.#drift(rules);
     const silent = this.#world.kernel.silentPorts(netns);

@@ -11,6 +11,7 @@ import type { NodePlan, TopologyPlan } from "./topology.ts";
 export interface EntryPoints {
   readonly controlPlane: string;
   readonly cni: string;
+  /** Ours, or any program that speaks the same protocols as Istio's: what does not end in `.ts` or `.js` is executed as it is. */
   readonly ztunnel: string;
 }
 
@@ -129,10 +130,22 @@ const nodeFolder = (folders: MeshFolders, node: NodePlan): string => path.join(f
 /** Starts a program of the mesh in its namespace, with its output in pipes and no other environment than its own. */
 export function startComponent(c: Component, base: Readonly<Record<string, string>>): ChildProcess {
   fs.mkdirSync(c.folder, { recursive: true, mode: 0o700 });
-  const source = c.entry.endsWith(".ts") ? ["--conditions=lateen:source"] : [];
-  return spawnIn({ netns: c.netns }, process.execPath, [...source, c.entry], {
+  const [program, args] = commandOf(c.entry);
+  return spawnIn({ netns: c.netns }, program, args, {
     env: { ...base, ...c.env },
     cwd: c.folder,
     stdio: ["ignore", "pipe", "pipe"],
   });
+}
+
+/** The arguments of a foreign ztunnel are those of its container. @see dataplane contract 12.2 */
+function commandOf(entry: string): readonly [program: string, args: readonly string[]] {
+  switch (path.extname(entry)) {
+    case ".ts":
+      return [process.execPath, ["--conditions=lateen:source", entry]];
+    case ".js":
+      return [process.execPath, [entry]];
+    default:
+      return [entry, ["proxy", "ztunnel"]];
+  }
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code, MeshError } from "@lateen/errors";
 
@@ -38,17 +39,23 @@ export async function run(
 /** A local mesh for a bench: brought up from a folder, asked through `lateenctl`, taken down at the end. */
 export class BenchMesh implements AsyncDisposable {
   readonly #name: string;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #home: string;
 
-  private constructor(name: string, env: NodeJS.ProcessEnv) {
+  private constructor(name: string, home: string) {
     this.#name = name;
-    this.#env = env;
+    this.#home = home;
   }
 
-  static async up(name: string, folder: string, env: NodeJS.ProcessEnv = {}): Promise<BenchMesh> {
-    const mesh = new BenchMesh(name, env);
+  /** @param o.ztunnel a node proxy to run in place of ours, null for ours */
+  static async up(
+    name: string,
+    folder: string,
+    o: { readonly stateHome: string; readonly ztunnel: string | null },
+  ): Promise<BenchMesh> {
+    const mesh = new BenchMesh(name, o.stateHome);
+    const proxy = o.ztunnel === null ? [] : ["--ztunnel", o.ztunnel];
     try {
-      await mesh.ctl(["local", "up", "--mesh", name, "-f", folder, "--nodes", "2"], { timeoutMs: 120_000 });
+      await mesh.ctl(["local", "up", "--mesh", name, "-f", folder, "--nodes", "2", ...proxy], { timeoutMs: 120_000 });
     } catch (error) {
       await mesh[Symbol.asyncDispose]().catch(() => undefined);
       throw error;
@@ -57,7 +64,10 @@ export class BenchMesh implements AsyncDisposable {
   }
 
   ctl(args: readonly string[], o: { readonly timeoutMs: number }): Promise<Run> {
-    return run(process.execPath, ["--conditions=lateen:source", LATEENCTL, ...args], { ...o, env: this.#env });
+    return run(process.execPath, ["--conditions=lateen:source", LATEENCTL, ...args], {
+      ...o,
+      env: { LATEEN_STATE_HOME: this.#home },
+    });
   }
 
   /** Runs a program in a pod (`name.namespace`) and gives what it printed. */
@@ -65,22 +75,42 @@ export class BenchMesh implements AsyncDisposable {
     return (await this.ctl(["local", "exec", "--mesh", this.#name, pod, "--", ...command], { timeoutMs })).stdout;
   }
 
+  /** Processes of this mesh, and of no other, whose command line holds every one of `parts`. */
+  processes(parts: readonly string[]): readonly number[] {
+    const record = JSON.parse(readFileSync(join(this.#home, this.#name, "run", "keeper.json"), "utf8")) as {
+      readonly daemonPid: number;
+    };
+    const above = parents();
+    const within = (pid: number): boolean => pid === record.daemonPid || (pid > 1 && within(above.get(pid) ?? 0));
+    return [...above.keys()].filter((pid) => {
+      const line = commandOf(pid);
+      return parts.every((part) => line.includes(part)) && within(pid);
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.ctl(["local", "down", "--mesh", this.#name], { timeoutMs: 60_000 });
   }
 }
 
-/** Processes of this machine whose command line holds every one of `parts`, as this process's own PID namespace numbers them. */
-export function findProcesses(parts: readonly string[]): readonly number[] {
-  const found: number[] = [];
+/** Parent of each process, as this process's own PID namespace numbers them. */
+function parents(): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
   for (const entry of readdirSync("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
     try {
-      const line = `${readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ")} ${readlinkSync(`/proc/${entry}/exe`)}`;
-      if (parts.every((part) => line.includes(part))) found.push(Number(entry));
+      found.set(Number(entry), Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${entry}/status`, "utf8"))?.[1] ?? 0));
     } catch {
-      // It ended between the listing and the look, or is a kernel thread.
+      // It ended between the listing and the look.
     }
   }
   return found;
+}
+
+function commandOf(pid: number): string {
+  try {
+    return `${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")} ${readlinkSync(`/proc/${pid}/exe`)}`;
+  } catch {
+    return ""; // it ended meanwhile
+  }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BULK_PORT, HTTP_PORT, writeBenchMesh } from "./bench-mesh.ts";
 import { readFortio, readIperf, type Requests } from "./load.ts";
-import { BenchMesh, findProcesses } from "./mesh.ts";
+import { BenchMesh } from "./mesh.ts";
 import { type ProcessCost, describeMachine, machineTime, processCost } from "./process-cost.ts";
 import { type Spread, formatSpread, ratioSpread, spread } from "./spread.ts";
 import { fortioProgram, requireProgram } from "./tools.ts";
@@ -23,6 +23,13 @@ export interface Variant {
   readonly proxies: readonly (readonly string[])[];
 }
 
+const LATEEN: Variant = {
+  name: "lateen",
+  client: "client.meshed",
+  server: "server.meshed",
+  proxies: [["apps/ztunnel/src/main.ts"]],
+};
+
 const VARIANTS: readonly Variant[] = [
   { name: "none", client: "client.plain", server: "server.plain", proxies: [] },
   {
@@ -37,7 +44,7 @@ const VARIANTS: readonly Variant[] = [
     server: "tls-near.plain",
     proxies: [["relay.ts", " tls-out "], ["relay.ts", " tls-in "]], // prettier-ignore
   },
-  { name: "lateen", client: "client.meshed", server: "server.meshed", proxies: [["apps/ztunnel/src/main.ts"]] },
+  LATEEN,
 ];
 
 export type Metrics = Record<string, number>;
@@ -63,7 +70,7 @@ class Measurement {
     this.#variant = variant;
     this.#fortio = fortio;
     this.#seconds = seconds;
-    this.#pids = [...new Set(variant.proxies.flatMap((parts) => findProcesses(parts)))];
+    this.#pids = [...new Set(variant.proxies.flatMap((parts) => mesh.processes(parts)))];
   }
 
   async all(): Promise<Metrics> {
@@ -162,54 +169,53 @@ const rotated = <T>(items: readonly T[], by: number): readonly T[] => {
 
 const IDLE_CONNECTIONS = 500;
 
-/** The tunnel bench: every variant in each round, on one topology, within one run. */
+/** A variant with the mesh that it runs in: a foreign proxy has one of its own. */
+interface Contestant {
+  readonly variant: Variant;
+  readonly mesh: BenchMesh;
+}
+
+/**
+ * The tunnel bench: every variant in each round, on equal topologies, within one run. `ZTUNNEL_BIN` names a foreign node proxy
+ * that takes our place under our control plane and agent.
+ */
 export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
   requireProgram("iperf3", "install it, on Debian `apt-get install iperf3`");
   requireProgram("openssl", "install it, on Debian `apt-get install openssl`");
   const fortio = await fortioProgram();
   const home = mkdtempSync(join(tmpdir(), "lateen-bench-"));
-  const results: Results = new Map();
   const before = machineTime();
   try {
     const folder = writeBenchMesh(home, fortio);
-    await runMesh({ name: "bench", folder, home, fortio, results, variants: VARIANTS }, o);
-    const real = process.env["ZTUNNEL_BIN"];
-    if (real !== undefined && real !== "") {
-      const ztunnel: Variant = { ...VARIANTS.at(-1)!, name: "ztunnel", proxies: [[real]] };
-      await runMesh(
-        { name: "bench-real", folder, home, fortio, results, variants: [ztunnel], env: { LATEEN_ZTUNNEL_BIN: real } },
-        o,
-      );
-    }
+    await using mesh = await BenchMesh.up("bench", folder, { stateHome: home, ztunnel: null });
+    const contestants: Contestant[] = VARIANTS.map((variant) => ({ variant, mesh }));
+    const real = process.env["ZTUNNEL_BIN"] ?? "";
+    await using foreign =
+      real === "" ? null : await BenchMesh.up("foreign", folder, { stateHome: home, ztunnel: real });
+    if (foreign !== null)
+      contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, mesh: foreign });
+    const results = await runRounds(contestants, fortio, o);
+    const after = machineTime();
+    return summarise(results, o.rounds, (after.stealSec - before.stealSec) / (after.totalSec - before.totalSec));
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
-  const after = machineTime();
-  return summarise(results, o.rounds, (after.stealSec - before.stealSec) / (after.totalSec - before.totalSec));
 }
 
-interface MeshRun {
-  readonly name: string;
-  readonly folder: string;
-  readonly home: string;
-  readonly fortio: string;
-  readonly results: Results;
-  readonly variants: readonly Variant[];
-  readonly env?: NodeJS.ProcessEnv;
-}
-
-async function runMesh(m: MeshRun, o: TunnelOptions): Promise<void> {
-  await using mesh = await BenchMesh.up(m.name, m.folder, { ...m.env, LATEEN_STATE_HOME: m.home });
+async function runRounds(contestants: readonly Contestant[], fortio: string, o: TunnelOptions): Promise<Results> {
+  const results: Results = new Map();
   for (let round = 0; round < o.rounds; round++)
-    for (const variant of rotated(m.variants, round)) {
+    for (const { variant, mesh } of rotated(contestants, round)) {
       process.stderr.write(`round ${round + 1} of ${o.rounds}: ${variant.name}\n`);
-      const metrics = await new Measurement(mesh, variant, m.fortio, o.seconds).all();
-      m.results.set(variant.name, [...(m.results.get(variant.name) ?? []), metrics]);
+      const metrics = await new Measurement(mesh, variant, fortio, o.seconds).all();
+      results.set(variant.name, [...(results.get(variant.name) ?? []), metrics]);
     }
-  for (const variant of m.variants.filter((v) => v.proxies.length > 0)) {
-    const perConnection = await new Measurement(mesh, variant, m.fortio, o.seconds).idleConnections(IDLE_CONNECTIONS);
-    for (const metrics of m.results.get(variant.name) ?? []) metrics["rssPerIdleConnKiB"] = perConnection;
+  for (const { variant, mesh } of contestants) {
+    if (variant.proxies.length === 0) continue;
+    const perConnection = await new Measurement(mesh, variant, fortio, o.seconds).idleConnections(IDLE_CONNECTIONS);
+    for (const metrics of results.get(variant.name) ?? []) metrics["rssPerIdleConnKiB"] = perConnection;
   }
+  return results;
 }
 
 /** Adds what only a comparison within a round can say, then takes minimum, median and maximum. */

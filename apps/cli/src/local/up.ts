@@ -3,7 +3,7 @@ import path from "node:path";
 import { once } from "node:events";
 import { dieWithParent } from "@lateen/linux";
 import { Code, MeshError } from "@lateen/errors";
-import { type DaemonOptions, keepMesh, logTail } from "@lateen/local-mesh";
+import { type DaemonOptions, type EntryPoints, keepMesh, logTail } from "@lateen/local-mesh";
 import process from "node:process";
 import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
 import { entryPoints, foldersOf, meshFlag } from "./mesh-access.ts";
@@ -23,6 +23,7 @@ export const up: Command = {
     mesh: meshFlag,
     foreground: { type: "boolean", help: "stay, show the log, and take the mesh down at Ctrl-C" },
     timeout: { type: "string", value: "SECONDS", default: "60", help: "how long to wait until it is up" },
+    ztunnel: { type: "string", value: "FILE", help: "run this node proxy, such as Istio's, in place of Lateen's" },
   },
   run,
 };
@@ -64,8 +65,19 @@ function daemonOptions(given: Given, terminal: Terminal): DaemonOptions {
     folders: foldersOf(given, terminal),
     manifests: manifestFolder(path.resolve(terminal.cwd, folder)),
     nodes: positive(given.text("nodes"), "--nodes"),
-    entries: entryPoints(),
+    entries: withZtunnel(entryPoints(), given.text("ztunnel"), terminal.cwd),
   };
+}
+
+function withZtunnel(entries: EntryPoints, file: string, cwd: string): EntryPoints {
+  if (file === "") return entries;
+  const ztunnel = path.resolve(cwd, file);
+  try {
+    fs.accessSync(ztunnel, fs.constants.X_OK);
+  } catch (e) {
+    throw new MeshError(Code.BadInput, `Cannot run "${ztunnel}" as ztunnel: it is no file that may be executed`, {}, e);
+  }
+  return { ...entries, ztunnel };
 }
 
 function manifestFolder(folder: string): string {
