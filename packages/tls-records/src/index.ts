@@ -15,5 +15,6 @@ export {
 export { Opened, RecordOpener } from "./record-opener.ts";
 export { RecordSealer } from "./record-sealer.ts";
 export { type CipherName, type HashName, SUITES, type Suite, suiteOf } from "./suites.ts";
-export { type Role, type TakeOver, TlsRecords, type TlsRecordsState, type TrafficState } from "./tls-records.ts";
+export { type Role, type TlsRecordsState, type TrafficState, readRecordsState } from "./records-state.ts";
+export { type TakeOver, TlsRecords } from "./tls-records.ts";
 export { type RecordPorts } from "./traffic.ts";

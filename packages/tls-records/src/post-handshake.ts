@@ -9,14 +9,14 @@ const MAX_TICKET = 4 + 4 + 1 + 255 + 2 + 65_535 + 2 + 65_534;
 export const Message = { None: -1, KeyUpdate: -2, KeyUpdateRequested: -3 } as const;
 
 /** Where a message was cut, as plain data. */
-export interface MessageCut {
+export type MessageCut = {
   /** Header bytes seen, 0 to 4; 0 between messages. */
   readonly seen: number;
   /** The header so far, as one number. */
   readonly header: number;
   /** Body bytes to come. */
   readonly left: number;
-}
+};
 
 /**
  * Reads handshake messages that arrive after the handshake, however they are cut into records. Session tickets are passed

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { type Plain, decodeCbor, encodeCbor } from "@lateen/cbor";
 import { Code, MeshError } from "@lateen/errors";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -6,7 +7,8 @@ import { MAX_CONTENT, OVERHEAD } from "./record-format.ts";
 import { Opened } from "./record-opener.ts";
 import { block, opened, pair, ports, sealed } from "./records.test.support.ts";
 import { SUITES, suiteOf } from "./suites.ts";
-import { TlsRecords, type TlsRecordsState } from "./tls-records.ts";
+import type { TlsRecordsState } from "./records-state.ts";
+import { TlsRecords } from "./tls-records.ts";
 
 const suiteIds = SUITES.map((s) => s.id);
 const anySuite = fc.constantFrom(...suiteIds);
@@ -167,8 +169,13 @@ describe("ends", () => {
 });
 
 describe("state as plain data", () => {
+  const travelled = (state: TlsRecordsState): Plain => {
+    const plain = decodeCbor(encodeCbor(state));
+    if (!plain.ok) throw plain.error;
+    return plain.value;
+  };
   const restored = (state: TlsRecordsState): TlsRecords<{ readonly bytes: Uint8Array }> => {
-    const r = TlsRecords.restore(ports, structuredClone(state));
+    const r = TlsRecords.restore(ports, travelled(state));
     if (!r.ok) throw r.error;
     return r.value;
   };
@@ -225,10 +232,12 @@ describe("state as plain data", () => {
     ["a sequence number that is none", { ...good, write: { ...good.write, sequence: Number.NaN } }],
     ["kept bytes that are none", { ...good, kept: "bytes" }],
     ["a message cut nowhere", { ...good, message: { seen: 5, header: 0, left: 0 } }],
+    ["nothing", null],
+    ["no keys", { ...good, read: undefined }],
     ["a counter that is none", { ...good, useless: 1.5 }],
   ];
   test.each(wrong)("is refused whole: %s", (_name, state) => {
-    const r = TlsRecords.restore(ports, state as TlsRecordsState);
+    const r = TlsRecords.restore(ports, state);
     expect(r.ok ? "restored" : r.error.code).toBe(Code.BadInput);
   });
 

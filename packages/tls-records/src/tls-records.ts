@@ -1,36 +1,11 @@
-import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { Code, MeshError, type Result, ok } from "@lateen/errors";
 import { copyOf } from "./copy.ts";
-import type { MessageCut } from "./post-handshake.ts";
 import type { Block } from "./record-format.ts";
 import { RecordOpener } from "./record-opener.ts";
 import { RecordSealer } from "./record-sealer.ts";
-import { type Suite, SUITES, suiteOf } from "./suites.ts";
+import { type Role, type TlsRecordsState, type TrafficState, readRecordsState } from "./records-state.ts";
+import { type Suite, suiteOf } from "./suites.ts";
 import { type RecordPorts, Traffic } from "./traffic.ts";
-
-export type Role = "client" | "server";
-
-/** Keys of one direction, from which sealing or opening goes on. */
-export interface TrafficState {
-  readonly secret: Uint8Array;
-  /** Of the next record. */
-  readonly sequence: number;
-}
-
-/** A connection's records as plain data: enough for another process to go on with them. Holds secrets. */
-export interface TlsRecordsState {
-  readonly version: 1;
-  readonly role: Role;
-  readonly suite: number;
-  readonly read: TrafficState;
-  readonly write: TrafficState;
-  /** Received and not yet opened. */
-  readonly kept: Uint8Array;
-  readonly message: MessageCut;
-  readonly useless: number;
-  readonly updateOwed: boolean;
-  readonly readEnded: boolean;
-  readonly writeEnded: boolean;
-}
 
 export interface TakeOver {
   readonly role: Role;
@@ -44,8 +19,6 @@ export interface TakeOver {
 }
 
 const NOTHING = new Uint8Array(0);
-/** A driver that pauses may keep what it received in one go. */
-const MAX_KEPT = 1024 * 1024;
 
 /** Both directions of one connection, from the moment when its handshake is done. */
 export class TlsRecords<M extends Block> {
@@ -91,11 +64,15 @@ export class TlsRecords<M extends Block> {
     return new TlsRecords(ports, state, o.updateAfter ?? suiteOf(o.suite).updateAfter);
   }
 
-  /** Goes on where `state` was taken. @returns BAD_INPUT when it is not such a state */
-  static restore<M extends Block>(ports: RecordPorts<M>, state: TlsRecordsState): Result<TlsRecords<M>> {
-    const problem = stateProblem(state);
-    if (problem !== null) return fail(new MeshError(Code.BadInput, `Cannot restore TLS records: ${problem}`));
-    return ok(new TlsRecords(ports, state, suiteOf(state.suite).updateAfter));
+  /**
+   * Goes on where a state was taken.
+   * @param state from another process, of another version maybe: judged as a whole before any part is used
+   * @returns BAD_INPUT with everything that is wrong with it
+   */
+  static restore<M extends Block>(ports: RecordPorts<M>, state: unknown): Result<TlsRecords<M>> {
+    const read = readRecordsState(state);
+    if (!read.ok) return read;
+    return ok(new TlsRecords(ports, read.value, suiteOf(read.value.suite).updateAfter));
   }
 
   /** Bytes received and kept for later. */
@@ -146,26 +123,4 @@ export class TlsRecords<M extends Block> {
     this.opener.traffic.free();
     this.#kept = NOTHING;
   }
-}
-
-/** It comes from another process, of another version maybe: judged as a whole before any part is used. */
-function stateProblem(s: TlsRecordsState): string | null {
-  if (s.version !== 1) return `version ${String(s.version)} is not known`;
-  if (s.role !== "client" && s.role !== "server") return "the role is unknown";
-  const suite = SUITES.find((x) => x.id === s.suite);
-  if (suite === undefined) return "the suite is unknown";
-  for (const t of [s.read, s.write]) {
-    if (!(t.secret instanceof Uint8Array) || t.secret.length !== suite.hashBytes)
-      return "a secret has the wrong length";
-    if (!isCount(t.sequence, Number.MAX_SAFE_INTEGER)) return "a sequence number is not one";
-  }
-  if (!(s.kept instanceof Uint8Array) || s.kept.length > MAX_KEPT) return "the kept bytes are none or too many";
-  const { seen, header, left } = s.message;
-  if (!isCount(seen, 4) || !isCount(header, 0xffff_ffff) || !isCount(left, 0xff_ffff))
-    return "a message is cut wrongly";
-  return isCount(s.useless, 0xffff) ? null : "a counter is not one";
-}
-
-function isCount(n: unknown, max: number): boolean {
-  return Number.isInteger(n) && (n as number) >= 0 && (n as number) <= max;
 }
