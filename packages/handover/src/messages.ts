@@ -16,8 +16,8 @@ export function agreeOn(a: Versions, b: Versions): number | null {
 /** What is handed over: all listeners of a pod, or connections that can only move together. */
 export type Kind = "listeners" | "connections";
 
-/** Bytes of a state in one message; with the rest of it, well below what a socket takes at default buffers (212,000). */
-export const MAX_PIECE_BYTES = 96 * 1024;
+/** Bytes of a state in one message; with the rest of it below 64 KiB, a third of what a socket takes at default buffers. */
+export const MAX_PIECE_BYTES = 60 * 1024;
 /** Longest message. */
 export const MAX_MESSAGE_BYTES = MAX_PIECE_BYTES + 1024;
 /** Descriptors in one message; the kernel takes 253. */

@@ -49,6 +49,41 @@ describe.skipIf(!linux)("SEQPACKET sockets", () => {
     a[Symbol.dispose]();
   });
 
+  test("what a peer sent before it closed arrives, even if it left something unread", async () => {
+    const [a, b] = seqpacketPair();
+    await a.send(Buffer.from("unread"), [], soon());
+    await b.send(Buffer.from("last words"), [], soon());
+    b[Symbol.dispose]();
+    expect(await a.receive(64, soon())).toMatchObject({ t: "message", bytes: Buffer.from("last words") });
+    expect(await a.receive(64, soon())).toEqual({ t: "end" });
+    a[Symbol.dispose]();
+  });
+
+  test("after a shutdown the peer can say nothing more, and what it said before is read", async () => {
+    using pair = new DisposableStack();
+    const [a, b] = seqpacketPair().map((s) => pair.use(s)) as ReturnType<typeof seqpacketPair> & unknown[];
+    await b!.send(Buffer.from("before"), [], soon());
+    a!.shut();
+    await expect(b!.send(Buffer.from("after"), [], soon())).rejects.toMatchObject({ facts: { errno: "EPIPE" } });
+    expect(await a!.receive(64, soon())).toMatchObject({ t: "message", bytes: Buffer.from("before") });
+    expect(await a!.receive(64, soon())).toEqual({ t: "end" });
+  });
+
+  test("as many descriptors as the receiver has room for", async () => {
+    using pair = new DisposableStack();
+    const [a, b] = seqpacketPair().map((s) => pair.use(s)) as ReturnType<typeof seqpacketPair> & unknown[];
+    const file = libc.open("/dev/null", k.O_RDONLY | k.O_CLOEXEC);
+    await a!.send(
+      Buffer.from("many"),
+      Array.from({ length: 253 }, () => file),
+      soon(),
+    );
+    const got = await b!.receive(64, soon(), 253);
+    expect(got.t === "message" && got.fds.length).toBe(253);
+    if (got.t === "message") got.fds.forEach(libc.close);
+    libc.close(file);
+  });
+
   test("a message that is too long, or brings too many descriptors, is reported; no descriptor stays open", async () => {
     using pair = new DisposableStack();
     const [a, b] = seqpacketPair().map((s) => pair.use(s)) as ReturnType<typeof seqpacketPair> & unknown[];

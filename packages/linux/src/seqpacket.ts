@@ -4,11 +4,12 @@ import { Code, MeshError } from "@lateen/errors";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
 import { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
+import { isErrno } from "./netlink/netlink-socket.ts";
 import { encodeUnix } from "./sockaddr.ts";
 
 const TYPE = k.SOCK_SEQPACKET | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC;
-/** Descriptors taken along with one message; more are refused as truncated. */
-const MAX_FDS = 8;
+/** Descriptors taken along with one message where nothing else is said; more are refused as truncated. */
+const USUAL_MAX_FDS = 8;
 
 /** Who is at the other end, as the kernel knows it. */
 export interface PeerCredentials {
@@ -37,10 +38,15 @@ export interface SeqpacketSocket extends Disposable {
   send(bytes: Uint8Array, fds: readonly number[], signal: AbortSignal): Promise<void>;
   /**
    * The next message. One call at a time.
-   * @param maxBytes longer ones are `truncated`
+   * @param maxBytes longer ones are `truncated`; at most 64 KiB
+   * @param maxFds more are `truncated` (default 8, at most 253)
    * @throws MeshError UNAVAILABLE when the connection broke; the signal's reason
    */
-  receive(maxBytes: number, signal: AbortSignal): Promise<Incoming>;
+  receive(maxBytes: number, signal: AbortSignal, maxFds?: number): Promise<Incoming>;
+  /**
+   * From here on the peer can send nothing (it gets EPIPE), and neither can we. What it sent before is still received, then `end`.
+   */
+  shut(): void;
 }
 
 /** A listening SEQPACKET socket. Disposing of it closes it and removes its path. */
@@ -73,14 +79,28 @@ class Socket implements SeqpacketSocket {
     }
   }
 
-  async receive(maxBytes: number, signal: AbortSignal): Promise<Incoming> {
+  async receive(maxBytes: number, signal: AbortSignal, maxFds = USUAL_MAX_FDS): Promise<Incoming> {
     const into = Buffer.alloc(maxBytes);
     for (;;) {
       this.#check(signal);
-      const got = libc.recvmsg(this.#fd, into, MAX_FDS, k.MSG_CMSG_CLOEXEC);
-      if (got !== null) return incoming(into, got);
+      const got = this.#receiveNow(into, maxFds);
+      if (got !== null) return incoming(into, got, maxFds);
       await this.#wait("readable", signal);
     }
+  }
+
+  /** A peer that closes with something unread leaves an error before what it sent last; the kernel tells it once. */
+  #receiveNow(into: Buffer, maxFds: number): libc.Received | null {
+    try {
+      return libc.recvmsg(this.#fd, into, maxFds, k.MSG_CMSG_CLOEXEC);
+    } catch (e) {
+      if (!isErrno(e, "ECONNRESET")) throw e;
+      return libc.recvmsg(this.#fd, into, maxFds, k.MSG_CMSG_CLOEXEC);
+    }
+  }
+
+  shut(): void {
+    if (!this.#closed.signal.aborted) libc.shutdown(this.#fd, k.SHUT_RDWR);
   }
 
   #check(signal: AbortSignal): void {
@@ -96,12 +116,10 @@ class Socket implements SeqpacketSocket {
   }
 }
 
-function incoming(into: Buffer, got: libc.Received): Incoming {
+function incoming(into: Buffer, got: libc.Received, maxFds: number): Incoming {
   if (got.truncated || got.controlTruncated) {
     got.fds.forEach(libc.close);
-    const what = got.truncated
-      ? `it has more than ${into.length} bytes`
-      : `more than ${MAX_FDS} descriptors came along`;
+    const what = got.truncated ? `it has more than ${into.length} bytes` : `more than ${maxFds} descriptors came along`;
     return { t: "truncated", why: `the message was truncated: ${what}` };
   }
   // A datagram of no bytes looks the same as the end; nothing here sends one.
