@@ -9,6 +9,9 @@ describe("the nearest name", () => {
     ["cataloog", "catalog"],
     ["front", "frontend"],
     ["stauts", "status"],
+    ["tsatus", "status"],
+    ["statuss", "status"],
+    ["rpeorts", "reports"],
     ["status", "status"],
     ["f", null],
     ["", null],
@@ -21,6 +24,7 @@ describe("the nearest name", () => {
   test("is the first of several as near", () => {
     expect(nearest("cat", ["bat", "rat"])).toBe("bat");
     expect(nearest("no", ["node-1", "node-2"])).toBe("node-1");
+    expect(nearest("wbe", ["db", "web"])).toBe("web");
   });
 });
 
