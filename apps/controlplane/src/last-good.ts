@@ -1,14 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { replaceFile } from "@lateen/ca";
-import type { Manifest, Snapshot } from "@lateen/manifests";
-import { parseResource } from "@lateen/resources";
+import { type Manifest, type Snapshot, formatKept, parseKept } from "@lateen/manifests";
 import type { Logger } from "@lateen/telemetry";
-import { z } from "zod";
 
 /** What restricts: without it a workload is open to everybody. */
 const KINDS: ReadonlySet<string> = new Set(["AuthorizationPolicy", "PeerAuthentication"]);
-
-const Stored = z.array(z.object({ file: z.string(), line: z.number().int(), resource: z.unknown() }));
 
 /**
  * The policies in force, kept on disk. When the control plane starts while the file of a policy is broken, it would otherwise
@@ -31,9 +27,10 @@ export class LastGood implements AsyncDisposable {
   async load(): Promise<readonly Manifest[]> {
     try {
       const text = await readFile(this.#path, "utf8");
-      const manifests = Stored.parse(JSON.parse(text)).map(toManifest);
+      const kept = parseKept(text);
+      if (!kept.ok) throw kept.error;
       this.#written = text;
-      return manifests;
+      return kept.value;
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT"))
         this.#log.warn("cannot read the policies of the run before", { file: this.#path, error: firstLine(error) });
@@ -44,7 +41,7 @@ export class LastGood implements AsyncDisposable {
   /** Writes in the background; of several states that come meanwhile only the newest is written. */
   keep(snapshot: Snapshot): void {
     const manifests = [...snapshot.resources.values()].filter(({ resource }) => KINDS.has(resource.kind));
-    this.#wanted = JSON.stringify(manifests);
+    this.#wanted = formatKept(manifests);
     if (this.#writing === null && this.#wanted !== this.#written) this.#writing = this.#write();
   }
 
@@ -64,12 +61,6 @@ export class LastGood implements AsyncDisposable {
     }
     this.#writing = null;
   }
-}
-
-function toManifest({ file, line, resource }: z.output<typeof Stored>[number]): Manifest {
-  const parsed = parseResource(resource);
-  if (parsed.t === "resource") return { file, line, resource: parsed.resource };
-  throw new Error(`${file}:${line} is no longer valid`);
 }
 
 const firstLine = (error: unknown): string =>
