@@ -45,11 +45,13 @@ function flagRows(command: Command): readonly (readonly [string, string])[] {
   return flags.map(([name, f]) => {
     const short = f.short === undefined ? "    " : `-${f.short}, `;
     const value = f.type === "string" ? ` ${f.value ?? "VALUE"}` : "";
-    const otherwise =
-      f.default === undefined || f.default === "" || f.default === false ? "" : ` (default ${f.default})`;
+    const otherwise = typeof f.default === "string" && f.default !== "" ? ` (default ${shown(f.default)})` : "";
     return [`${short}--${name}${value}`, `${f.help}${otherwise}`] as const;
   });
 }
+
+/** As Go's flags are shown, which users of Kubernetes know: text in quotes, numbers without. */
+const shown = (value: string): string => (/^\d+$/.test(value) ? value : JSON.stringify(value));
 
 function columns(rows: readonly (readonly [string, string])[]): readonly string[] {
   const width = Math.max(0, ...rows.map(([name]) => name.length));

@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 import process from "node:process";
+import { Interruption } from "./command.ts";
 import { runCli } from "./run-cli.ts";
 
 const interrupted = new AbortController();
 let taken = 0;
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(name, () => {
-    if (taken === 0) interrupted.abort(new Error(`interrupted by ${name}`));
+    if (taken > 0) return;
+    const interruption = new Interruption(name);
+    // Who asks twice does not want to wait for anything.
+    if (interrupted.signal.aborted) process.exit(interruption.exit);
+    interrupted.abort(interruption);
   });
 
 let guarded = false;
@@ -41,6 +46,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
     };
   },
 });
+
+// What an interrupted command was waiting for must not keep the process up.
+if (interrupted.signal.aborted) process.exit();
 
 /** Whoever reads our output may stop reading: that ends the command, and is no error. */
 function endQuietly(e: NodeJS.ErrnoException): void {

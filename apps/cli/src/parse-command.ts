@@ -17,23 +17,33 @@ export function parseCommand(root: Command, args: readonly string[]): ParsedComm
   for (;;) {
     const group = path.at(-1) ?? root;
     if (group.commands === undefined) return parseFlags(path, args.slice(at));
-    const word = args[at];
-    if (word === undefined || word === "--help" || word === "-h" || word === "help") {
-      const deeper = word === "help" ? followed(group, args.slice(at + 1)) : [];
-      return { t: "help", path: [...path, ...deeper] };
+    const word = path.length === 1 && args[at] === "--version" ? "version" : args[at];
+    if (word === undefined || word === "--help" || word === "-h") return { t: "help", path };
+    if (word === "help") return helpFor(path, args.slice(at + 1));
+    if (word.startsWith("-")) {
+      const after = path.length === 1 ? " (flags come after the command)" : "";
+      return { t: "usage-error", path, message: `unknown flag: ${word}${after}` };
     }
-    if (word.startsWith("-")) return { t: "usage-error", path, message: `unknown flag: ${word}` };
-    const next = group.commands.find((c) => c.name === word || c.aliases?.includes(word));
+    const next = named(group, word);
     if (next === undefined) return { t: "usage-error", path, message: unknownCommand(path, word) };
     path.push(next);
     at += 1;
   }
 }
 
-function followed(group: Command, words: readonly string[]): Command[] {
-  const [word, ...rest] = words;
-  const next = group.commands?.find((c) => c.name === word || c.aliases?.includes(word ?? ""));
-  return next === undefined ? [] : [next, ...followed(next, rest)];
+function named(group: Command, word: string): Command | undefined {
+  return group.commands?.find((c) => c.name === word || c.aliases?.includes(word));
+}
+
+function helpFor(path: readonly Command[], words: readonly string[]): ParsedCommand {
+  const followed = [...path];
+  for (const word of words) {
+    const group = followed.at(-1);
+    const next = group === undefined ? undefined : named(group, word);
+    if (next === undefined) return { t: "usage-error", path: followed, message: unknownCommand(followed, word) };
+    followed.push(next);
+  }
+  return { t: "help", path: followed };
 }
 
 export function commandName(path: readonly Command[]): string {
@@ -41,8 +51,8 @@ export function commandName(path: readonly Command[]): string {
 }
 
 function unknownCommand(path: readonly Command[], word: string): string {
-  const names = (path.at(-1)?.commands ?? []).filter((c) => c.hidden !== true).map((c) => c.name);
-  const close = nearest(word, names);
+  const shown = (path.at(-1)?.commands ?? []).filter((c) => c.hidden !== true);
+  const close = nearest(word, [...shown.map((c) => c.name), ...shown.flatMap((c) => c.aliases ?? [])]);
   const meant = close === null ? "" : `\n\nDid you mean this?\n\t${close}`;
   return `unknown command "${word}" for "${commandName(path)}"${meant}`;
 }
@@ -52,15 +62,17 @@ function parseFlags(path: readonly Command[], args: readonly string[]): ParsedCo
   const flags: Readonly<Record<string, Flag>> = { ...command?.flags, help: HELP };
   const cut = args.indexOf("--");
   const before = cut < 0 ? args : args.slice(0, cut);
-  const rest = cut < 0 ? [] : args.slice(cut + 1);
+  const after = cut < 0 ? [] : args.slice(cut + 1);
   try {
     const options = Object.fromEntries(Object.entries(flags).map(([name, f]) => [name, option(f)]));
-    const { values, positionals } = parseArgs({ args: [...before], options, allowPositionals: true, strict: true });
-    if (values["help"] === true) return { t: "help", path };
-    const [min, max] = command?.positionals ?? [0, Infinity];
-    if (positionals.length < min || positionals.length > max)
-      return { t: "usage-error", path, message: wrongCount(positionals.length, min, max) };
-    return { t: "run", path, given: givenOf(values, positionals, rest) };
+    const parsed = parseArgs({ args: [...before], options, allowPositionals: true, strict: true });
+    if (parsed.values["help"] === true) return { t: "help", path };
+    const takesCommand = command?.takesCommand === true;
+    const positionals = takesCommand ? parsed.positionals : [...parsed.positionals, ...after];
+    const rest = takesCommand ? after : [];
+    const message = wrongWords(command, positionals, rest);
+    if (message !== null) return { t: "usage-error", path, message };
+    return { t: "run", path, given: givenOf(parsed.values, positionals, rest) };
   } catch (e) {
     return { t: "usage-error", path, message: flagMessage(e, Object.keys(flags)) };
   }
@@ -80,9 +92,21 @@ function option(f: Flag): {
   };
 }
 
-function wrongCount(got: number, min: number, max: number): string {
+function wrongWords(
+  command: Command | undefined,
+  positionals: readonly string[],
+  rest: readonly string[],
+): string | null {
+  const [min, max] = command?.positionals ?? [0, Infinity];
+  const got = positionals.length;
+  if (command?.takesCommand === true && rest.length === 0)
+    return got > max ? `need -- before the command: -- ${positionals.slice(max).join(" ")}` : "need -- and a command";
+  if (got >= min && got <= max) return null;
   const want = min === max ? String(min) : max === Infinity ? `at least ${min}` : `${min} to ${max}`;
-  return `accepts ${want} argument${want === "1" ? "" : "s"}, received ${got}`;
+  return `accepts ${want} argument${want === "1" ? "" : "s"}, received ${got}: ${positionals.join(" ")}`.replace(
+    /: $/,
+    "",
+  );
 }
 
 type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
@@ -106,6 +130,8 @@ function givenOf(values: Values, positionals: readonly string[], rest: readonly 
 
 function flagMessage(e: unknown, known: readonly string[]): string {
   const text = e instanceof Error ? e.message : String(e);
+  const valueless = /^Option '(?:-\w, )?(-+[\w-]+) <value>' argument missing/.exec(text);
+  if (valueless !== null) return `flag needs an argument: ${valueless[1] ?? ""}`;
   const unknown = /^Unknown option '(-+)([^']*)'/.exec(text);
   if (unknown === null) return text.split(". ")[0] ?? text;
   const close = nearest(unknown[2] ?? "", known);

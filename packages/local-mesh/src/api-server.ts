@@ -5,7 +5,7 @@ import { Code, MeshError, httpStatus } from "@lateen/errors";
 import { z } from "zod";
 import type { CapturedOutput, MeshStatus } from "./api-types.ts";
 import type { BoundedLog } from "./bounded-log.ts";
-import { logTail } from "./bounded-log.ts";
+import { lastLines, logTail } from "./bounded-log.ts";
 
 /** What the daemon offers to its clients. */
 export interface MeshApi {
@@ -146,7 +146,8 @@ const MAX_LAG_BYTES = 4 * 1024 * 1024;
 function sendLog(url: URL, response: http.ServerResponse, api: MeshApi): void {
   const log = api.log(url.searchParams.get("of") ?? "");
   response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
-  response.write(logTail(log.path));
+  const tailLines = url.searchParams.get("tailLines");
+  response.write(tailLines === null ? logTail(log.path) : lastLines(logTail(log.path), Number(tailLines)));
   if (url.searchParams.get("follow") !== "true") return void response.end();
   const following = log.follow((chunk) => {
     if (response.writableLength > MAX_LAG_BYTES) response.destroy();

@@ -89,11 +89,13 @@ export interface SignalRequest {
 }
 
 export type AttachAnswer =
-  | { readonly t: "started"; readonly pod: string }
+  /** `warnings` are for the user: the command runs all the same. */
+  | { readonly t: "started"; readonly pod: string; readonly warnings: readonly string[] }
   | { readonly t: "exit"; readonly code: number }
   /** The descriptor of the socket comes along; `port` is what to connect it to on 127.0.0.1. */
   | { readonly t: "connected"; readonly port: number }
-  | { readonly t: "error"; readonly code: string; readonly message: string };
+  /** `exit` is what a shell's exit code would be where a command was there but could not be run. */
+  | { readonly t: "error"; readonly code: string; readonly message: string; readonly exit?: number };
 
 /** A command and what became of it, with its output bounded. */
 export interface CapturedOutput {

@@ -80,10 +80,15 @@ async function serveOne(socket: SeqpacketSocket, o: AttachServerOptions, signal:
       for (const fd of message.fds) fs.closeSync(fd);
     }
   } catch (e) {
-    const code = MeshError.is(e) ? e.code : Code.Bug;
-    const text = e instanceof Error ? e.message : String(e);
-    await answer(connection, { t: "error", code, message: text }).catch(() => undefined); // the caller is gone
+    await answer(connection, errorAnswer(e)).catch(() => undefined); // the caller is gone
   }
+}
+
+function errorAnswer(e: unknown): AttachAnswer {
+  const code = MeshError.is(e) ? e.code : Code.Bug;
+  const message = e instanceof Error ? e.message : String(e);
+  const exit = MeshError.is(e) ? e.facts["exit"] : undefined;
+  return typeof exit === "number" ? { t: "error", code, message, exit } : { t: "error", code, message };
 }
 
 function parseRequest(bytes: Uint8Array): AttachRequest {
@@ -106,15 +111,13 @@ async function serveRequest(
   if (asked.t === "dial") return dial(socket, asked, o);
   if (fds.length !== STDIO)
     throw new MeshError(Code.BadInput, `Cannot run a command: ${fds.length} descriptors came along, need ${STDIO}`);
-  if (asked.t === "exec") {
-    const pod = o.find(asked.pod);
-    return runIn(socket, pod, asked, { fds, onChild: o.onChild });
-  }
+  const { onChild } = o;
+  if (asked.t === "exec") return runIn(socket, o.find(asked.pod), asked, { fds, onChild, warnings: [] });
   const desired = commandPod(asked);
   o.pods.addCommand(desired);
   try {
-    const pod = await startedPod(o.pods, desired);
-    await runIn(socket, pod, asked, { fds, onChild: o.onChild });
+    const pod = await unlessHungUp(socket, startedPod(o.pods, desired));
+    await runIn(socket, pod, asked, { fds, onChild, warnings: o.pods.undeclared(asked) });
   } finally {
     o.pods.dropCommand(desired);
   }
@@ -158,17 +161,34 @@ async function startedPod(pods: MeshPods, desired: DesiredPod): Promise<PodRunti
   return pod;
 }
 
+/** Until its pod is captured a caller has nothing to say but that it gives up; waiting for ever must not be the only way. */
+async function unlessHungUp<T>(socket: SeqpacketSocket, waiting: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const hungUp = socket.receive(MAX_MESSAGE, over.signal).then(() => {
+    throw new MeshError(Code.Draining, "Cannot run as a pod: the caller is gone");
+  });
+  hungUp.catch(() => undefined); // it loses the race when the pod is there
+  try {
+    return await Promise.race([waiting, hungUp]);
+  } finally {
+    over.abort();
+  }
+}
+
 async function runIn(
   socket: SeqpacketSocket,
   pod: PodRuntime,
   asked: ExecRequest | RunRequest,
-  o: { readonly fds: readonly number[]; readonly onChild: AttachServerOptions["onChild"] },
+  o: {
+    readonly fds: readonly number[];
+    readonly onChild: AttachServerOptions["onChild"];
+    readonly warnings: readonly string[];
+  },
 ): Promise<void> {
   const child = startIn(pod, asked, o.fds);
   o.onChild(child);
-  const started = await Promise.race([once(child, "spawn").then(() => null), onceError(child)]);
-  if (started !== null) throw new MeshError(Code.BadInput, `Cannot run "${asked.argv[0] ?? ""}": ${started}`);
-  await answer(socket, { t: "started", pod: pod.key });
+  await spawned(child, asked);
+  await answer(socket, { t: "started", pod: pod.key, warnings: o.warnings });
   const ended = new AbortController();
   const exit = exitCode(child).finally(() => ended.abort());
   void forwardSignals(socket, child, ended.signal);
@@ -193,15 +213,36 @@ export function startIn(
   });
 }
 
-async function onceError(child: ChildProcess): Promise<string> {
-  const [e] = (await once(child, "error")) as [Error];
-  return e.message;
+/**
+ * Waits until a command runs.
+ * @throws MeshError BAD_INPUT when it cannot; `facts.exit` is what a shell would exit with
+ */
+export async function spawned(
+  child: ChildProcess,
+  asked: { readonly argv: readonly string[]; readonly cwd?: string },
+): Promise<void> {
+  try {
+    await once(child, "spawn");
+  } catch (e) {
+    throw notRun(asked, e);
+  }
+}
+
+function notRun(asked: { readonly argv: readonly string[]; readonly cwd?: string }, e: unknown): MeshError {
+  const code = e instanceof Error && "code" in e ? e.code : "";
+  const cannot = `Cannot run "${asked.argv[0] ?? ""}"`;
+  if (code === "ENOENT" && asked.cwd !== undefined && !fs.existsSync(asked.cwd))
+    return new MeshError(Code.BadInput, `${cannot}: the folder "${asked.cwd}" is not there`, { exit: 126 }, e);
+  if (code === "ENOENT")
+    return new MeshError(Code.BadInput, `${cannot}: there is no such program in PATH`, { exit: 127 }, e);
+  const why = code === "EACCES" ? "it is not executable" : e instanceof Error ? e.message : String(e);
+  return new MeshError(Code.BadInput, `${cannot}: ${why}`, { exit: 126 }, e);
 }
 
 /** As a shell counts: 128 and the signal's number for a process that a signal ended. */
 export async function exitCode(child: ChildProcess): Promise<number> {
-  if (child.exitCode !== null) return child.exitCode;
-  const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  const { exitCode: code, signalCode: signal } = child;
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }
 

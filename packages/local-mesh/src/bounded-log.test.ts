@@ -2,7 +2,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { logTail, openBoundedLog } from "./bounded-log.ts";
+import { lastLines, logTail, openBoundedLog } from "./bounded-log.ts";
 
 let folder = "";
 beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), "lateen-log-"))));
@@ -44,3 +44,15 @@ test("a folder that is gone loses lines, says so, and followers still hear", () 
 });
 
 test("there is no log yet", () => expect(logTail(at("none"))).toBe(""));
+
+test.each([
+  ["a\nb\nc\n", 2, "b\nc\n"],
+  ["a\nb\nc", 2, "b\nc"],
+  ["a\nb\n", 5, "a\nb\n"],
+  ["a\n", 1, "a\n"],
+  ["\n\n", 1, "\n"],
+  ["", 3, ""],
+  ["a\nb\n", 0, ""],
+])("the last lines of %j, %i of them, are %j", (text, count, want) => {
+  expect(lastLines(text, count)).toBe(want);
+});

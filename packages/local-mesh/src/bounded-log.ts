@@ -66,6 +66,17 @@ export function logTail(path: string, maxBytes = 64 * 1024): string {
   return text.length < maxBytes ? text : text.slice(text.indexOf("\n") + 1);
 }
 
+/** The last `count` lines of a text; an unfinished one counts. */
+export function lastLines(text: string, count: number): string {
+  if (!(count > 0)) return "";
+  let at = text.endsWith("\n") ? text.length - 1 : text.length;
+  for (let found = 0; found < count; found++) {
+    at = at <= 0 ? -1 : text.lastIndexOf("\n", at - 1);
+    if (at < 0) return text;
+  }
+  return text.slice(at + 1);
+}
+
 function readEnd(path: string, maxBytes: number): string {
   let fd: number;
   try {

@@ -13,7 +13,7 @@ import type {
   RunRequest,
   SignalRequest,
 } from "./api-types.ts";
-import { isMeshKept } from "./keeper.ts";
+import { isMeshKept, keptMeshes } from "./keeper.ts";
 import { type MeshFolders, removeRunFolder } from "./mesh-folders.ts";
 
 /** The way to a mesh's daemon. Every call throws MeshError UNAVAILABLE when no mesh runs. */
@@ -33,37 +33,46 @@ export interface MeshClient {
   log(o: {
     readonly of: string;
     readonly follow: boolean;
+    /** Only the last lines of what is there. */
+    readonly tailLines?: number | undefined;
     readonly signal?: AbortSignal;
   }): Promise<AsyncIterable<string>>;
   /** A request to the admin port of a node's ztunnel. */
   ztunnelAdmin(node: string, method: "GET" | "POST", path: string): Promise<string>;
   /** Asks the mesh to go down; `isUp` says when it is. */
   down(): Promise<void>;
-  /** Runs a command whose standard streams are these descriptors. */
-  attach(request: ExecRequest | RunRequest, stdio: readonly [number, number, number]): Promise<AttachedCommand>;
+  /** Runs a command whose standard streams are these descriptors. @param o.signal gives up before it has started */
+  attach(
+    request: ExecRequest | RunRequest,
+    o: { readonly stdio: readonly [number, number, number]; readonly signal?: AbortSignal },
+  ): Promise<AttachedCommand>;
   /** A socket in the pod's namespace, connecting to a port of the pod. */
   dial(request: Omit<DialRequest, "t">): Promise<net.Socket>;
+  /** Whether `dial` would find where to connect. @throws MeshError NO_ROUTE when there is no such pod, Service or port */
+  reaches(request: Omit<DialRequest, "t">): Promise<void>;
 }
 
 /** A command that runs in a pod on behalf of this process. */
 export interface AttachedCommand extends Disposable {
   readonly pod: string;
+  /** What its user should know, one line each. */
+  readonly warnings: readonly string[];
   /** As a shell counts it. */
   readonly exitCode: Promise<number>;
   signal(name: NodeJS.Signals): Promise<void>;
 }
 
-/** Connects to the daemon of a mesh, lazily. What a dead mesh left behind is removed on the way. */
-export async function openMeshClient(folders: MeshFolders): Promise<MeshClient> {
+/**
+ * Connects to the daemon of a mesh, lazily. What a dead mesh left behind is removed on the way.
+ * @param signal gives up every request, for a daemon that does not answer
+ */
+export async function openMeshClient(folders: MeshFolders, signal?: AbortSignal): Promise<MeshClient> {
   if (!(await isMeshKept(folders))) {
     removeRunFolder(folders);
-    throw new MeshError(
-      Code.Unavailable,
-      `Cannot reach mesh "${folders.mesh}": it is not running; start it with \`lateenctl local up\``,
-    );
+    throw await notRunning(folders);
   }
   const call = (method: string, path: string, body?: string): Promise<string> =>
-    request(folders, { method, path, body });
+    request(folders, { method, path, body, signal });
   const read = async <T>(text: Promise<string>): Promise<T> => JSON.parse(await text) as T;
   return {
     folders,
@@ -75,18 +84,44 @@ export async function openMeshClient(folders: MeshFolders): Promise<MeshClient> 
     log: (o) => openLog(folders, o),
     ztunnelAdmin: (node, method, path) => call(method, `/v1/ztunnel/${node}${path}`),
     down: async () => void (await call("POST", "/v1/down")),
-    attach: (asked, stdio) => attach(folders, asked, stdio),
-    dial: (asked) => dial(folders, asked),
+    attach: (asked, how) => attach(folders, asked, how),
+    dial: async (asked) => {
+      const { fd, port } = await socketFor(folders, asked);
+      return new net.Socket({ fd, allowHalfOpen: true }).connect({ port, host: "127.0.0.1" });
+    },
+    reaches: async (asked) => fs.closeSync((await socketFor(folders, asked)).fd),
   };
+}
+
+async function notRunning(folders: MeshFolders): Promise<MeshError> {
+  const others = await keptMeshes(folders);
+  const flag = folders.mesh === "default" ? "" : ` --mesh ${folders.mesh}`;
+  return new MeshError(
+    Code.Unavailable,
+    `Cannot reach mesh "${folders.mesh}": it is not running; start it with \`lateenctl local up -f DIR${flag}\`` +
+      (others.length === 0 ? "" : `, or name one that runs with --mesh: ${others.join(", ")}`),
+  );
 }
 
 /** What the daemon answers is trusted as its own: it is the same program, behind a socket that only its owner can open. */
 function request(
   folders: MeshFolders,
-  o: { readonly method: string; readonly path: string; readonly body?: string | undefined },
+  o: {
+    readonly method: string;
+    readonly path: string;
+    readonly body?: string | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const sent = http.request({ socketPath: folders.apiSocket, method: o.method, path: o.path, agent: false });
+    const { method, path, signal } = o;
+    const sent = http.request({
+      socketPath: folders.apiSocket,
+      method,
+      path,
+      agent: false,
+      ...(signal && { signal }),
+    });
     sent.on("response", (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
@@ -102,8 +137,12 @@ function request(
   });
 }
 
-function unreachable(folders: MeshFolders, e: Error): MeshError {
-  return new MeshError(Code.Unavailable, `Cannot reach mesh "${folders.mesh}": ${e.message}`, {}, e);
+function unreachable(folders: MeshFolders, e: unknown): MeshError {
+  const errno = e instanceof Error && "code" in e ? e.code : MeshError.is(e) ? e.facts["errno"] : undefined;
+  const text = e instanceof Error ? e.message : String(e);
+  const between = errno === "ENOENT" || errno === "ECONNREFUSED";
+  const why = between ? "it is just starting or going down; try again" : text;
+  return new MeshError(Code.Unavailable, `Cannot reach mesh "${folders.mesh}": ${why}`, {}, e);
 }
 
 function refusal(text: string, status: number): MeshError {
@@ -117,11 +156,9 @@ function refusal(text: string, status: number): MeshError {
   return new MeshError(Code.Unavailable, `The mesh answered ${status}: ${text.slice(0, 500)}`);
 }
 
-function openLog(
-  folders: MeshFolders,
-  o: { readonly of: string; readonly follow: boolean; readonly signal?: AbortSignal },
-): Promise<AsyncIterable<string>> {
-  const path = `/v1/log?of=${encodeURIComponent(o.of)}&follow=${o.follow}`;
+function openLog(folders: MeshFolders, o: Parameters<MeshClient["log"]>[0]): Promise<AsyncIterable<string>> {
+  const tail = o.tailLines === undefined ? "" : `&tailLines=${o.tailLines}`;
+  const path = `/v1/log?of=${encodeURIComponent(o.of)}&follow=${o.follow}${tail}`;
   return new Promise((resolve, reject) => {
     const sent = http.request({
       socketPath: folders.apiSocket,
@@ -158,25 +195,38 @@ async function sendMessage(
   await socket.send(bytes, fds, never);
 }
 
-async function receiveAnswer(socket: SeqpacketSocket): Promise<{ value: AttachAnswer; fds: readonly number[] }> {
-  const message = await socket.receive(MAX_MESSAGE, never);
+async function receiveAnswer(
+  socket: SeqpacketSocket,
+  signal = never,
+): Promise<{ value: AttachAnswer; fds: readonly number[] }> {
+  const message = await socket.receive(MAX_MESSAGE, signal);
   if (message.t !== "message") throw new MeshError(Code.Unavailable, "Cannot go on: the mesh has gone down");
   const value = JSON.parse(new TextDecoder().decode(message.bytes)) as AttachAnswer;
   if (value.t !== "error") return { value, fds: message.fds };
-  throw refusal(JSON.stringify(value), 500);
+  const known = Object.values(Code).find((c) => c === value.code);
+  throw new MeshError(known ?? Code.Bug, value.message, value.exit === undefined ? {} : { exit: value.exit });
+}
+
+function connectAttach(folders: MeshFolders): SeqpacketSocket {
+  try {
+    return connectSeqpacket(folders.attachSocket);
+  } catch (e) {
+    throw unreachable(folders, e);
+  }
 }
 
 async function attach(
   folders: MeshFolders,
   asked: ExecRequest | RunRequest,
-  stdio: readonly [number, number, number],
+  o: { readonly stdio: readonly [number, number, number]; readonly signal?: AbortSignal },
 ): Promise<AttachedCommand> {
-  const socket = connectSeqpacket(folders.attachSocket);
+  const socket = connectAttach(folders);
   try {
-    await sendMessage(socket, asked, stdio);
-    const { value } = await receiveAnswer(socket);
+    await sendMessage(socket, asked, o.stdio);
+    const { value } = await receiveAnswer(socket, o.signal);
     return {
       pod: value.t === "started" ? value.pod : "",
+      warnings: value.t === "started" ? value.warnings : [],
       exitCode: receiveAnswer(socket).then(({ value: end }) => (end.t === "exit" ? end.code : 1)),
       signal: (signal) => sendMessage(socket, { t: "signal", signal }, []),
       [Symbol.dispose]: () => socket[Symbol.dispose](),
@@ -187,13 +237,14 @@ async function attach(
   }
 }
 
-async function dial(folders: MeshFolders, asked: Omit<DialRequest, "t">): Promise<net.Socket> {
-  using socket = connectSeqpacket(folders.attachSocket);
+/** @returns a socket that is not connected yet, the caller's to close */
+async function socketFor(folders: MeshFolders, asked: Omit<DialRequest, "t">): Promise<{ fd: number; port: number }> {
+  using socket = connectAttach(folders);
   await sendMessage(socket, { t: "dial", ...asked }, []);
   const { value, fds } = await receiveAnswer(socket);
   const [fd, ...more] = fds;
   for (const extra of more) fs.closeSync(extra);
   if (fd === undefined || value.t !== "connected")
     throw new MeshError(Code.Unavailable, "Cannot connect: the mesh gave no socket");
-  return new net.Socket({ fd, allowHalfOpen: true }).connect({ port: value.port, host: "127.0.0.1" });
+  return { fd, port: value.port };
 }

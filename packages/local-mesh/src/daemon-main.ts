@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import process from "node:process";
+import { Code, MeshError } from "@lateen/errors";
 import { dieWithParent, mountProc } from "@lateen/linux";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 
@@ -38,7 +39,8 @@ async function main(): Promise<number> {
 }
 
 process.exitCode = await main().catch((e: unknown) => {
-  process.stderr.write(`${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
+  const text = MeshError.is(e) && e.code !== Code.Bug ? e.message : e instanceof Error ? e.stack : undefined;
+  process.stderr.write(`${text ?? String(e)}\n`);
   return 1;
 });
 // Descriptors of readers and timers of a mesh that could not close in time must not keep a dead mesh up.

@@ -12,7 +12,7 @@ import { reapOrphans } from "@lateen/linux";
 import type { AdminReply, CapturedRequest, MeshApi, ObjectName } from "./api-server.ts";
 import { serveMeshApi } from "./api-server.ts";
 import type { CapturedOutput, MeshStatus } from "./api-types.ts";
-import { exitCode, serveAttach, signalGroup, startIn } from "./attach-server.ts";
+import { exitCode, serveAttach, signalGroup, spawned, startIn } from "./attach-server.ts";
 import { type BoundedLog, openBoundedLog } from "./bounded-log.ts";
 import {
   type Component,
@@ -253,6 +253,8 @@ export class Daemon implements AsyncDisposable {
   }
 
   #find(name: string): PodRuntime {
+    const service = /^(?:svc|service|services)\/(.+)$/.exec(name)?.[1];
+    if (service !== undefined && this.#pods !== null) return this.#pods.ofService(service);
     const pods = this.#pods?.pods ?? [];
     const found = findPod(
       pods.map((p) => ({ ...p.placed, pod: p })),
@@ -327,13 +329,10 @@ export class Daemon implements AsyncDisposable {
     const err = collect(child.stderr);
     const timer = setTimeout(() => signalGroup(child, "SIGKILL"), asked.timeoutMs);
     try {
-      const failed = once(child, "error").then(([e]) => {
-        throw new MeshError(Code.BadInput, `Cannot run "${asked.argv[0] ?? ""}": ${(e as Error).message}`);
-      });
-      failed.catch(() => undefined); // it loses the race below when the command runs
-      const code = await Promise.race([exitCode(child), failed]);
+      await spawned(child, asked);
+      const code = await exitCode(child);
       const [stdout, stderr] = await Promise.all([out, err]);
-      return { code: code as number, stdout, stderr };
+      return { code, stdout, stderr };
     } finally {
       clearTimeout(timer);
     }

@@ -35,9 +35,13 @@ describe("pods by name", () => {
 
   const refused: readonly [string, string, RegExp][] = [
     ["status", "BAD_INPUT", /one in shop and other; say status\.NAMESPACE/],
-    ["nobody", "NO_ROUTE", /there are catalog-abc-1\.shop/],
-    ["pod/catalog", "NO_ROUTE", /catalog-abc-1\.shop, catalog-abc-2\.shop$/],
-    ["deploy/status.shop", "NO_ROUTE", /status/],
+    ["nobody", "NO_ROUTE", /there are catalog\.shop, catalog-abc-1\.shop/],
+    ["pod/catalog", "NO_ROUTE", /did you mean "catalog-abc-1\.shop"\?$/],
+    ["deploy/status.shop", "NO_ROUTE", /there is only catalog\.shop$/],
+    ["deploy/catlog", "NO_ROUTE", /did you mean "catalog\.shop"\?$/],
+    ["monitr", "NO_ROUTE", /did you mean "monitor\.legacy"\?$/],
+    ["monitor.legcy", "NO_ROUTE", /did you mean "monitor\.legacy"\?$/],
+    ["monitor.production", "NO_ROUTE", /there is only monitor\.legacy$/],
     ["", "NO_ROUTE", /there are/],
   ];
   for (const [text, code, message] of refused)

@@ -1,4 +1,4 @@
-import { Code, MeshError } from "@lateen/errors";
+import { Code, MeshError, nearest, suggest } from "@lateen/errors";
 
 /** A pod as names are looked up among. */
 export interface FindablePod {
@@ -19,7 +19,7 @@ export function findPod<P extends FindablePod>(pods: readonly P[], text: string)
   const exact = asked.type === "deployment" ? [] : named.filter((p) => p.name === asked.name);
   const found = exact.length > 0 || asked.type === "pod" ? exact : named.filter((p) => p.deployment === asked.name);
   const [best] = [...found].sort((a, b) => Number(b.ready) - Number(a.ready) || (a.name < b.name ? -1 : 1));
-  if (best === undefined) throw new MeshError(Code.NoRoute, `Cannot find pod "${text}": ${hint(pods, asked.name)}`);
+  if (best === undefined) throw new MeshError(Code.NoRoute, `Cannot find pod "${text}": ${hint(pods, asked)}`);
   const namespaces = [...new Set(found.map((p) => p.namespace))];
   if (namespaces.length > 1)
     throw new MeshError(
@@ -54,9 +54,20 @@ function parseName(text: string): AskedName {
   return { type, name: dot < 0 ? rest : rest.slice(0, dot), namespace: dot < 0 ? null : rest.slice(dot + 1) };
 }
 
-function hint(pods: readonly FindablePod[], name: string): string {
+/** The nearest of the names that exist: of those alike but for the namespace, else of all. */
+function hint(pods: readonly FindablePod[], asked: AskedName): string {
   if (pods.length === 0) return "the mesh has no pods";
-  const near = pods.filter((p) => p.name.includes(name)).map((p) => `${p.name}.${p.namespace}`);
-  const list = near.length > 0 ? near : pods.map((p) => `${p.name}.${p.namespace}`);
-  return `there are ${list.slice(0, 8).join(", ")}${list.length > 8 ? " ..." : ""}`;
+  const deployments = pods.flatMap((p) => (p.deployment === null ? [] : [{ ...p, name: p.deployment }]));
+  const known = asked.type === "pod" ? pods : asked.type === "deployment" ? deployments : [...deployments, ...pods];
+  const full = (p: { readonly name: string; readonly namespace: string }): string => `${p.name}.${p.namespace}`;
+  const alike = known.filter((p) => p.name === asked.name);
+  if (alike.length > 0) return suggest(full({ ...asked, namespace: asked.namespace ?? "" }), distinct(alike.map(full)));
+  const close = nearest(
+    asked.name,
+    known.map((p) => p.name),
+  );
+  const best = known.find((p) => p.name === close);
+  return suggest(best === undefined ? "" : full(best), distinct(known.map(full)));
 }
+
+const distinct = (names: readonly string[]): readonly string[] => [...new Set(names)];

@@ -28,10 +28,10 @@ export type {
 } from "./api-types.ts";
 export type { ProcessStatus } from "./supervised-process.ts";
 export type { ObjectName } from "./api-server.ts";
-export { logTail } from "./bounded-log.ts";
+export { lastLines, logTail } from "./bounded-log.ts";
 export type { EntryPoints } from "./components.ts";
 export type { DaemonOptions } from "./daemon.ts";
-export { type KeeperRecord, isMeshKept, keepMesh } from "./keeper.ts";
+export { type KeeperRecord, isMeshKept, keepMesh, keptMeshes, signalKeeper } from "./keeper.ts";
 export { type AttachedCommand, type MeshClient, openMeshClient } from "./client.ts";
 export { findPod } from "./find-pod.ts";
 export { type Fabric, type PodNetwork, BRIDGE, FABRIC_LINK, openFabric } from "./fabric.ts";

@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
+import path from "node:path";
 import process from "node:process";
 import { Code, MeshError } from "@lateen/errors";
 import { createNetns, spawnIn } from "@lateen/linux";
@@ -15,14 +16,14 @@ export interface KeeperRecord {
 }
 
 /** A mesh is locked by a socket without a path: the kernel lets go of it when its keeper ends, however that happens. */
-function lockName(folders: MeshFolders): string {
+function lockName(folders: Pick<MeshFolders, "state">): string {
   const uid = process.getuid?.() ?? 0;
   const hash = createHash("sha256").update(folders.state).digest("hex").slice(0, 32);
   return `\0lateen-local/${uid}/${hash}`;
 }
 
 /** Whether a keeper runs for this mesh. */
-export function isMeshKept(folders: MeshFolders): Promise<boolean> {
+export function isMeshKept(folders: Pick<MeshFolders, "state">): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(lockName(folders));
     socket.on("connect", () => {
@@ -32,6 +33,27 @@ export function isMeshKept(folders: MeshFolders): Promise<boolean> {
     socket.on("error", () => resolve(false));
   });
 }
+
+/** Names of the meshes that run now, of those that keep their state where this one does. */
+export async function keptMeshes(folders: Pick<MeshFolders, "state">): Promise<readonly string[]> {
+  const home = path.dirname(folders.state);
+  const names = fs.existsSync(home) ? fs.readdirSync(home).sort() : [];
+  const kept = await Promise.all(names.map((name) => isMeshKept({ state: path.join(home, name) })));
+  return names.filter((_, i) => kept[i]);
+}
+
+/** Sends a signal to the keeper of a mesh: SIGTERM asks it to end the daemon, by force if need be. @returns whether there is one */
+export function signalKeeper(folders: MeshFolders, signal: NodeJS.Signals): boolean {
+  try {
+    const { keeperPid } = JSON.parse(fs.readFileSync(recordFile(folders), "utf8")) as KeeperRecord;
+    process.kill(keeperPid, signal);
+    return true;
+  } catch {
+    return false; // it has written no record yet, or has ended
+  }
+}
+
+const recordFile = (folders: MeshFolders): string => path.join(folders.run, "keeper.json");
 
 async function lockMesh(folders: MeshFolders): Promise<Disposable> {
   const server = net.createServer((socket) => void socket.destroy());
@@ -112,7 +134,7 @@ const USER_NAMESPACES = [
 
 function record(folders: MeshFolders, child: ChildProcess): void {
   const text: KeeperRecord = { keeperPid: process.pid, daemonPid: child.pid ?? 0 };
-  fs.writeFileSync(`${folders.run}/keeper.json`, JSON.stringify(text), { mode: 0o600 });
+  fs.writeFileSync(recordFile(folders), JSON.stringify(text), { mode: 0o600 });
 }
 
 function ended(child: ChildProcess, signal: AbortSignal): Promise<number> {

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { Code, MeshError } from "@lateen/errors";
 import { type Manifest, formatProblem, parseManifests, watchManifests } from "@lateen/manifests";
 import { namespaceOf, resourceKey } from "@lateen/resources";
@@ -34,7 +35,7 @@ export async function openManifestSource(o: {
     get problems() {
       return watch.snapshot.problems.map(formatProblem);
     },
-    apply: (yaml) => applyObjects(o.applied, yaml, (key) => watch.snapshot.resources.has(key)),
+    apply: (yaml) => applyObjects(o.applied, yaml, (key) => watch.snapshot.resources.get(key)?.resource),
     delete: (names) => deleteObjects(o.applied, names, watch.snapshot.resources),
     [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
   };
@@ -45,14 +46,15 @@ function objectsOf(manifests: Iterable<Manifest>): readonly ManifestObject[] {
   return Array.from(manifests, (m) => m.resource);
 }
 
-function applyObjects(folder: string, yaml: string, isThere: (key: string) => boolean): readonly string[] {
+function applyObjects(folder: string, yaml: string, inForce: (key: string) => unknown): readonly string[] {
   const { objects, problems } = parseManifests(yaml, "input");
   const errors = problems.filter((p) => p.severity === "error" || p.path === "");
   if (errors.length > 0) throw new MeshError(Code.BadInput, `Cannot apply: ${errors.map(formatProblem).join("\n")}`);
   if (objects.length === 0) throw new MeshError(Code.BadInput, "Cannot apply: there is no object in the input");
   const lines: string[] = [];
   for (const { resource } of objects) {
-    const verb = isThere(resourceKey(resource)) ? "configured" : "created";
+    const before = inForce(resourceKey(resource));
+    const verb = before === undefined ? "created" : isDeepStrictEqual(before, resource) ? "unchanged" : "configured";
     const file = path.join(folder, observedFileName(resource));
     fs.writeFileSync(`${file}.tmp`, stringify(resource), { mode: 0o600 });
     fs.renameSync(`${file}.tmp`, file);

@@ -1,8 +1,10 @@
 import { Code, MeshError } from "@lateen/errors";
-import { planServices, type ServicePlan, type ServicePort } from "./cluster-ips.ts";
+import { planServices, type ServicePlan } from "./cluster-ips.ts";
+import { undeclaredNames } from "./declared-names.ts";
 import { type DesiredPod, desiredPods, podKey } from "./desired-pods.ts";
 import type { Fabric } from "./fabric.ts";
-import { hostsFile, resolvConf } from "./hosts-file.ts";
+import { findService, findServicePort } from "./find-service.ts";
+import { hostsFile, resolvConf, selectedPods } from "./hosts-file.ts";
 import type { ManifestObject, PlanProblem } from "./manifest-object.ts";
 import type { MeshFolders } from "./mesh-folders.ts";
 import type { NodeAgent } from "./node-agent.ts";
@@ -91,12 +93,29 @@ export class MeshPods {
    * @throws MeshError NO_ROUTE when there is no such Service, port or pod
    */
   behindService(name: string, port: number): { readonly pod: PodRuntime; readonly port: number } {
-    const [service, wanted] = findService(this.#services, name, port);
-    for (const endpoint of endpointsOf(service, wanted, this.#serving())) {
+    const wanted = findServicePort(findService(this.#services, name), port);
+    for (const endpoint of endpointsOf(wanted.service, wanted.port, this.#serving())) {
       const pod = this.#pods.get(podKey(endpoint.pod));
       if (pod !== undefined) return { pod, port: endpoint.port };
     }
     throw new MeshError(Code.NoRoute, `Cannot reach Service "${name}": no pod behind port ${port} is ready`);
+  }
+
+  /**
+   * A pod that a Service selects, a ready one if there is one.
+   * @throws MeshError NO_ROUTE when there is no such Service or pod
+   */
+  ofService(name: string): PodRuntime {
+    const selected = selectedPods(findService(this.#services, name), this.#serving());
+    const chosen = selected.find((p) => p.ready) ?? selected[0];
+    const pod = chosen === undefined ? undefined : this.#pods.get(podKey(chosen));
+    if (pod !== undefined) return pod;
+    throw new MeshError(Code.NoRoute, `Cannot find a pod of Service "${name}": it selects none`);
+  }
+
+  /** What a pod of `local run` names although no manifest declares it, in words. It runs all the same. */
+  undeclared(pod: { readonly namespace: string; readonly serviceAccount: string }): readonly string[] {
+    return undeclaredNames(this.#objects, pod);
   }
 
   pod(key: string): PodRuntime | null {
@@ -208,27 +227,4 @@ export class MeshPods {
       this.#schedule();
     }, 1_000).unref();
   }
-}
-
-function findService(
-  services: readonly ServicePlan[],
-  text: string,
-  port: number,
-): readonly [ServicePlan, ServicePort] {
-  const dot = text.lastIndexOf(".");
-  const found = services.filter((s) => s.name === text || (dot > 0 && `${s.name}.${s.namespace}` === text));
-  const [service] = found;
-  if (service === undefined) {
-    const all = services.map((s) => `${s.name}.${s.namespace}`).join(", ");
-    throw new MeshError(Code.NoRoute, `Cannot find Service "${text}": there are ${all === "" ? "none" : all}`);
-  }
-  if (found.length > 1)
-    throw new MeshError(
-      Code.BadInput,
-      `Cannot tell which Service "${text}" is: there is one in ${found.map((s) => s.namespace).join(" and ")}`,
-    );
-  const wanted = service.ports.find((p) => p.port === port && p.protocol === "TCP");
-  if (wanted !== undefined) return [service, wanted];
-  const ports = service.ports.map((p) => p.port).join(", ");
-  throw new MeshError(Code.NoRoute, `Cannot reach Service "${text}": it has no TCP port ${port}, but ${ports}`);
 }

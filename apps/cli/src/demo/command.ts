@@ -19,6 +19,7 @@ export const demo: Command = {
   summary: "bring up a two-node mesh, prove what it does, take it down",
   about: "Everything happens in network namespaces without a route out; the machine's network is not touched.",
   positionals: [0, 0],
+  cleansUp: true,
   flags: {
     filename: { type: "string", short: "f", value: "DIR", help: "the example to run (default: examples/first-mesh)" },
   },

@@ -1,9 +1,9 @@
 import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
-import { clientOf, meshFlag } from "../local/mesh-access.ts";
+import { clientOf, meshFlag, namespaceFlag, withNamespace } from "../local/mesh-access.ts";
 import { type OutputFormat, renderValue } from "../ztunnel-config/render.ts";
 import { explainConnection } from "./explain-connection.ts";
 import { findDestination, findWorkload } from "./find-ends.ts";
-import { readMeshView } from "./mesh-view.ts";
+import { readMeshView, viewSources } from "./mesh-view.ts";
 import { renderExplanation } from "./render-explanation.ts";
 
 export const explain: Command = {
@@ -11,10 +11,13 @@ export const explain: Command = {
   summary: "say what becomes of a connection, and why",
   usage: "FROM TO:PORT",
   about:
-    "FROM is a pod, a Deployment or an address; TO is a Service, a pod, a Deployment or an address. Names may carry their namespace, as NAME.NAMESPACE or NAMESPACE/NAME. Who the ends are, which path the connection takes and what each policy says come from the functions that the proxies run. Exits with 1 when the connection would be refused.",
+    "FROM is a pod, a Deployment or an address; TO is a Service, a pod, a Deployment or an address. Names may carry their\n" +
+    "namespace, as NAME.NAMESPACE or NAMESPACE/NAME. Who the ends are, which path the connection takes and what each policy\n" +
+    "says come from the functions that the proxies run. Exits with 1 when the connection would be refused.",
   examples: ["lateenctl explain shop/frontend catalog.shop:80", "lateenctl explain monitor.legacy 10.244.1.2:8080"],
   positionals: [2, 2],
   flags: {
+    namespace: { ...namespaceFlag, help: "namespace of FROM, where it carries none (default: any)" },
     output: { type: "string", short: "o", value: "FORMAT", default: "short", help: "short, json or yaml" },
     mesh: meshFlag,
   },
@@ -26,13 +29,11 @@ async function run(given: Given, terminal: Terminal): Promise<number> {
   if (!["short", "json", "yaml"].includes(format))
     throw new UsageError(`invalid argument "${format}" for --output: need short, json or yaml`);
   const [fromText = "", toText = ""] = given.positionals;
-  const { folders, status } = await clientOf(given, terminal).then(async (c) => ({
-    folders: c.folders,
-    status: await c.status(),
-  }));
-  const dirs = [...(status.manifests === null ? [] : [status.manifests]), folders.applied, folders.observed];
-  const view = await readMeshView(dirs);
-  const from = findWorkload(view.workloads, fromText);
+  const client = await clientOf(given, terminal);
+  const status = await client.status();
+  for (const problem of status.problems) terminal.stderr.write(`Warning: ${problem}\n`);
+  const view = await readMeshView(viewSources(client.folders, status.manifests));
+  const from = findWorkload(view.workloads, withNamespace(fromText, given.text("namespace")));
   const to = findDestination(view.workloads, toText, from);
   // The first of several endpoints, so that the answer is the same each time; they differ in address only.
   const explained = explainConnection(view, { from, to, random: () => 0 });

@@ -114,6 +114,8 @@ function verdictOf(
   if (route.t === "deny") return { allowed: false, why: route.error };
   if (arrival === null) return { allowed: true, why: "decided beyond this mesh" };
   if (arrival.refused !== null) return { allowed: false, why: arrival.refused };
+  if (explanation === null && arrival.workload === null)
+    return { allowed: true, why: "nobody judges: no workload has this address (a local mesh has no route out)" };
   if (explanation === null) return { allowed: true, why: "nobody judges: the receiver is not in the mesh" };
   return { allowed: explanation.decision.allow, why: explanation.decision.reason };
 }

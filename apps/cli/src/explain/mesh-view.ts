@@ -1,8 +1,10 @@
-import { Graph, type Source } from "@lateen/collections";
-import { watchManifests } from "@lateen/manifests";
+import fs from "node:fs";
+import path from "node:path";
+import { Graph } from "@lateen/collections";
+import type { MeshFolders } from "@lateen/local-mesh";
+import { type Manifest, parseKept, watchManifests } from "@lateen/manifests";
 import { PolicyStore } from "@lateen/policy";
-import type { Kind, Resources } from "@lateen/resources";
-import { meshModel } from "@lateen/translation";
+import { ResourceModel } from "@lateen/translation";
 import { WorkloadStore } from "@lateen/workload-model";
 import type { MeshView } from "./explain-connection.ts";
 
@@ -17,35 +19,31 @@ const OPTIONS = {
   httpOnlyDeny: "enforce",
 } as const;
 
+/** What the control plane of a mesh reads: its user's folder, and its own. */
+export function viewSources(
+  folders: Pick<MeshFolders, "applied" | "observed" | "controlPlane">,
+  manifests: string | null,
+): { readonly dirs: readonly string[]; readonly lastGood: readonly Manifest[] } {
+  const dirs = [...(manifests === null ? [] : [manifests]), folders.applied, folders.observed];
+  return { dirs, lastGood: readLastGood(path.join(folders.controlPlane, "last-good.json")) };
+}
+
+/** The policies in force where a file is broken now; the control plane keeps them. None when it has not yet. */
+function readLastGood(file: string): readonly Manifest[] {
+  if (!fs.existsSync(file)) return [];
+  const kept = parseKept(fs.readFileSync(file, "utf8"));
+  return kept.ok ? kept.value : [];
+}
+
 /** What the proxies of a mesh are told, from the folders that its control plane reads. */
-export async function readMeshView(dirs: readonly string[]): Promise<MeshView> {
-  await using watch = await watchManifests({ dirs, onChange: () => undefined });
-  const graph = new Graph();
-  const sources = new Map<Kind, Source<unknown>>();
-  const source = <K extends Kind>(kind: K): Source<Resources[K]> => {
-    const made = graph.source<Resources[K]>(kind);
-    sources.set(kind, made as Source<unknown>);
-    return made;
-  };
-  const model = meshModel(
-    graph,
-    {
-      pods: source("Pod"),
-      services: source("Service"),
-      namespaces: source("Namespace"),
-      nodes: source("Node"),
-      authorizationPolicies: source("AuthorizationPolicy"),
-      peerAuthentications: source("PeerAuthentication"),
-    },
-    OPTIONS,
-  );
-  graph.update(() => {
-    for (const { resource } of watch.snapshot.resources.values()) {
-      const { name, namespace = "default" } = resource.metadata;
-      const clusterScoped = resource.kind === "Namespace" || resource.kind === "Node";
-      sources.get(resource.kind)?.set(clusterScoped ? name : `${namespace}/${name}`, resource);
-    }
-  });
+export async function readMeshView(o: {
+  readonly dirs: readonly string[];
+  readonly lastGood?: readonly Manifest[];
+}): Promise<MeshView> {
+  await using watch = await watchManifests({ ...o, onChange: () => undefined });
+  const resources = new ResourceModel(new Graph(), OPTIONS);
+  resources.take(Array.from(watch.snapshot.resources.values(), (manifest) => manifest.resource));
+  const { model } = resources;
   const workloads = new WorkloadStore(null);
   workloads.apply({ workloads: model.workloads.values(), services: model.services.values(), removed: [] });
   const policies = new PolicyStore();

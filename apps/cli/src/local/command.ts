@@ -10,5 +10,10 @@ import { keep, up } from "./up.ts";
 export const local: Command = {
   name: "local",
   summary: "run a mesh on this machine, without Kubernetes",
+  examples: [
+    "lateenctl local up -f examples/first-mesh",
+    "lateenctl local run --as shop/frontend -- curl -s http://catalog/",
+    "lateenctl local down",
+  ],
   commands: [up, status, apply, remove, run, exec, logs, portForward, down, keep],
 };

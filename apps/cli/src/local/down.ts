@@ -1,6 +1,6 @@
 import { Code, MeshError } from "@lateen/errors";
 import { sleep } from "@lateen/lifecycle";
-import { isMeshKept, openMeshClient, removeRunFolder, type MeshFolders } from "@lateen/local-mesh";
+import { isMeshKept, openMeshClient, removeRunFolder, signalKeeper, type MeshFolders } from "@lateen/local-mesh";
 import { type Command, EXIT } from "../command.ts";
 import { foldersOf, meshFlag } from "./mesh-access.ts";
 
@@ -23,11 +23,20 @@ export const down: Command = {
 };
 
 const DEADLINE_MS = 30_000;
+const ANSWER_MS = 5_000;
+
+/** By its API; a daemon that does not answer (it is just starting, or hangs) is ended by its keeper. */
+async function askDown(folders: MeshFolders): Promise<void> {
+  try {
+    await (await openMeshClient(folders, AbortSignal.timeout(ANSWER_MS))).down();
+  } catch (e) {
+    if (!signalKeeper(folders, "SIGTERM")) throw e;
+  }
+}
 
 /** @returns once nothing of the mesh is left */
 export async function takeDown(folders: MeshFolders): Promise<void> {
-  const client = await openMeshClient(folders);
-  await client.down();
+  await askDown(folders);
   const endMs = performance.now() + DEADLINE_MS;
   while (await isMeshKept(folders)) {
     if (performance.now() > endMs)

@@ -13,6 +13,22 @@ export const meshFlag: Flag = {
   help: "name of the mesh",
 };
 
+/** Where a name without a namespace is looked for. */
+export const namespaceFlag: Flag = {
+  type: "string",
+  short: "n",
+  value: "NAMESPACE",
+  help: "namespace of the name, where it carries none (default: any)",
+};
+
+/** `[TYPE/]NAME` in the namespace that was given; a name that carries its own stays as it is. */
+export function withNamespace(name: string, namespace: string): string {
+  const [before = "", after] = name.split("/");
+  const bare = after ?? before;
+  const typed = after === undefined || /^(pods?|po|deployments?|deploy|services?|svc)$/.test(before);
+  return namespace === "" || bare.includes(".") || !typed ? name : `${name}.${namespace}`;
+}
+
 /** @throws MeshError BAD_INPUT for a name or a path that cannot be used */
 export function foldersOf(given: Given, terminal: Terminal): MeshFolders {
   const folders = meshFolders({ mesh: given.text("mesh"), env: terminal.env, uid: terminal.uid });
@@ -22,7 +38,7 @@ export function foldersOf(given: Given, terminal: Terminal): MeshFolders {
 
 /** @throws MeshError UNAVAILABLE when that mesh is not running */
 export function clientOf(given: Given, terminal: Terminal): Promise<MeshClient> {
-  return openMeshClient(foldersOf(given, terminal));
+  return openMeshClient(foldersOf(given, terminal), terminal.interrupted);
 }
 
 /**

@@ -3,7 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { Code, MeshError } from "@lateen/errors";
 import type { MeshClient } from "@lateen/local-mesh";
 import { type Command, EXIT, type Terminal, UsageError } from "../command.ts";
-import { clientOf, meshFlag } from "./mesh-access.ts";
+import { clientOf, meshFlag, namespaceFlag, withNamespace } from "./mesh-access.ts";
 
 export const portForward: Command = {
   name: "port-forward",
@@ -12,11 +12,14 @@ export const portForward: Command = {
   about: "Listens on 127.0.0.1 until interrupted. LOCAL may be 0 for any free port.",
   examples: ["lateenctl local port-forward svc/catalog 8080:80"],
   positionals: [2, 16],
-  flags: { mesh: meshFlag },
+  flags: { namespace: namespaceFlag, mesh: meshFlag },
+  cleansUp: true,
   async run(given, terminal) {
-    const [target = "", ...mappings] = given.positionals;
+    const [name = "", ...mappings] = given.positionals;
+    const target = withNamespace(name, given.text("namespace"));
     const ports = mappings.map(parsePorts);
     const client = await clientOf(given, terminal);
+    for (const { remote } of ports) await client.reaches({ pod: target, port: remote });
     await using stack = new AsyncDisposableStack();
     for (const p of ports) stack.use(await forward(client, terminal, { target, ...p }));
     await new Promise<void>((resolve) => {
@@ -53,7 +56,7 @@ async function forward(
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (e) =>
-      reject(new MeshError(Code.Unavailable, `Cannot listen on 127.0.0.1:${o.local}: ${e.message}`, {}, e)),
+      reject(new MeshError(Code.Unavailable, `Cannot listen on 127.0.0.1:${o.local}: ${whyNot(e)}`, {}, e)),
     );
     server.listen({ host: "127.0.0.1", port: o.local }, resolve);
   });
@@ -65,6 +68,11 @@ async function forward(
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+function whyNot(e: NodeJS.ErrnoException): string {
+  if (e.code === "EADDRINUSE") return "the port is in use; 0 before the colon takes any free one";
+  return e.code === "EACCES" ? "only root may use ports below 1024" : e.message;
 }
 
 async function join(

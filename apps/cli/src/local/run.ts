@@ -1,6 +1,6 @@
 import type { AttachedCommand, MeshClient } from "@lateen/local-mesh";
-import { type Command, type Flag, type Terminal, UsageError } from "../command.ts";
-import { clientOf, meshFlag } from "./mesh-access.ts";
+import { type Command, type Flag, Interruption, type Terminal, UsageError } from "../command.ts";
+import { clientOf, meshFlag, namespaceFlag, withNamespace } from "./mesh-access.ts";
 
 const envFlag: Flag = {
   type: "string",
@@ -8,6 +8,12 @@ const envFlag: Flag = {
   value: "NAME=VALUE",
   multiple: true,
   help: "environment variable of the command (repeatable)",
+};
+
+/** Habits of `kubectl exec -it`: here the terminal is always the command's. */
+const terminalFlags: Readonly<Record<string, Flag>> = {
+  stdin: { type: "boolean", short: "i", help: "the command has this standard input (always so)" },
+  tty: { type: "boolean", short: "t", help: "the command has this terminal, if there is one (always so)" },
 };
 
 export const run: Command = {
@@ -28,13 +34,16 @@ export const run: Command = {
     unmeshed: { type: "boolean", help: "as a pod that the mesh leaves alone" },
     label: { type: "string", short: "l", value: "KEY=VALUE", multiple: true, help: "label of the pod (repeatable)" },
     env: envFlag,
+    ...terminalFlags,
     mesh: meshFlag,
   },
+  takesCommand: true,
+  cleansUp: true,
   async run(given, terminal) {
     const [namespace = "", serviceAccount = "", ...more] = given.text("as").split("/");
+    if (given.text("as") === "") throw new UsageError("required flag --as not set: need NAMESPACE/SERVICEACCOUNT");
     if (namespace === "" || serviceAccount === "" || more.length > 0)
       throw new UsageError(`invalid argument "${given.text("as")}" for --as: need NAMESPACE/SERVICEACCOUNT`);
-    if (given.rest.length === 0) throw new UsageError("need a command after --");
     const client = await clientOf(given, terminal);
     const node = given.text("node");
     return attached(terminal, client, {
@@ -55,20 +64,22 @@ export const exec: Command = {
   name: "exec",
   summary: "run a command in a pod that is there",
   usage: "POD[.NAMESPACE] -- COMMAND [ARGUMENT...]",
-  about: "POD may be a Deployment: then one of its ready pods is taken.",
+  about:
+    "POD may be a Deployment or svc/NAME: then one of its ready pods is taken. The command's exit code is this one's.",
   examples: [
     "lateenctl local exec frontend -- node get.mjs http://catalog/",
     "lateenctl local exec deploy/catalog.shop -- sh",
   ],
   positionals: [1, 1],
-  flags: { env: envFlag, mesh: meshFlag },
+  flags: { namespace: namespaceFlag, env: envFlag, ...terminalFlags, mesh: meshFlag },
+  takesCommand: true,
+  cleansUp: true,
   async run(given, terminal) {
-    if (given.rest.length === 0) throw new UsageError("need a command after --");
     const client = await clientOf(given, terminal);
     const term = terminal.env["TERM"];
     return attached(terminal, client, {
       t: "exec",
-      pod: given.positionals[0] ?? "",
+      pod: withNamespace(given.positionals[0] ?? "", given.text("namespace")),
       argv: given.rest,
       env: { ...(term === undefined ? {} : { TERM: term }), ...pairs(given.texts("env"), "--env") },
     });
@@ -76,20 +87,32 @@ export const exec: Command = {
 };
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
+const ENDING: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]);
 
-/** This process's own streams go to the command; its signals follow, and its exit code comes back. */
+/**
+ * This process's own streams go to the command; its signals follow, and its exit code comes back. Before the command has
+ * started, while its pod is being captured, a signal gives up.
+ */
 async function attached(
   terminal: Terminal,
   client: MeshClient,
   request: Parameters<MeshClient["attach"]>[0],
 ): Promise<number> {
   let command: AttachedCommand | null = null;
+  const givenUp = new AbortController();
   using _signals = terminal.onSignals(FORWARDED, (name) => {
+    if (command === null && ENDING.has(name)) givenUp.abort(new Interruption(name));
     void command?.signal(name).catch(() => undefined); // it has ended: its exit code is on the way
   });
-  using started = await client.attach(request, [0, 1, 2]);
-  command = started;
-  return await started.exitCode;
+  try {
+    using started = await client.attach(request, { stdio: [0, 1, 2], signal: givenUp.signal });
+    command = started;
+    for (const warning of started.warnings) terminal.stderr.write(`Warning: ${warning}\n`);
+    return await started.exitCode;
+  } catch (e) {
+    if (e instanceof Interruption) return e.exit;
+    throw e;
+  }
 }
 
 function pairs(texts: readonly string[], flag: string): Record<string, string> {

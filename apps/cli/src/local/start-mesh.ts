@@ -30,6 +30,9 @@ export interface KeepOptions {
   readonly mode: "background" | "foreground";
 }
 
+const RUNS_ALREADY =
+  "it runs already; `lateenctl local status` shows it, `down` ends it, and --mesh NAME starts one beside it";
+
 /**
  * Starts the keeper of a mesh.
  * @throws MeshError UNAVAILABLE when the mesh runs already, DENIED when the kernel forbids user namespaces
@@ -37,7 +40,7 @@ export interface KeepOptions {
 export async function startKeeper(o: StartOptions): Promise<ChildProcess> {
   const { folders } = o.options;
   if (await isMeshKept(folders))
-    throw new MeshError(Code.Unavailable, `Cannot start mesh "${folders.mesh}": it runs already`);
+    throw new MeshError(Code.Unavailable, `Cannot start mesh "${folders.mesh}": ${RUNS_ALREADY}`);
   if (o.uid !== 0) requireUserNamespaces();
   const keep: KeepOptions = { options: o.options, mode: o.mode };
   const [file = "", ...args] = [...ownProgram(), "local", "keep", JSON.stringify(keep)];

@@ -3,7 +3,7 @@ import path from "node:path";
 import { once } from "node:events";
 import { dieWithParent } from "@lateen/linux";
 import { Code, MeshError } from "@lateen/errors";
-import { type DaemonOptions, type EntryPoints, keepMesh, logTail } from "@lateen/local-mesh";
+import { type DaemonOptions, type EntryPoints, MAX_NODES, type MeshStatus, keepMesh, logTail } from "@lateen/local-mesh";
 import process from "node:process";
 import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
 import { entryPoints, foldersOf, meshFlag } from "./mesh-access.ts";
@@ -12,6 +12,7 @@ import { type KeepOptions, startKeeper, untilUp } from "./start-mesh.ts";
 export const up: Command = {
   name: "up",
   summary: "bring a mesh up from a folder of YAML",
+  usage: "-f DIR",
   about:
     "The folder is watched: every change in it takes effect at once. The mesh lives in network namespaces of its own; the\n" +
     "machine's network is not touched. An ordinary user needs user namespaces, which `unshare` of util-linux starts.",
@@ -25,6 +26,7 @@ export const up: Command = {
     timeout: { type: "string", value: "SECONDS", default: "60", help: "how long to wait until it is up" },
     ztunnel: { type: "string", value: "FILE", help: "run this node proxy, such as Istio's, in place of Lateen's" },
   },
+  cleansUp: true,
   run,
 };
 
@@ -43,7 +45,14 @@ async function run(given: Given, terminal: Terminal): Promise<number> {
     const [code] = (await once(keeper, "exit")) as [number | null];
     return code ?? EXIT.failed;
   }
-  const { status } = await untilUp(keeper, { options, timeoutMs, signal: terminal.interrupted });
+  const { status } = await untilUp(keeper, { options, timeoutMs, signal: terminal.interrupted }).catch(async (e) => {
+    if (!terminal.interrupted.aborted) throw e;
+    // Whoever gives up wants nothing left; a mesh half up would be a surprise.
+    keeper.kill("SIGTERM");
+    if (keeper.exitCode === null && keeper.signalCode === null) await once(keeper, "exit");
+    terminal.stderr.write(`mesh ${options.folders.mesh} is taken down again\n`);
+    throw e;
+  });
   for (const problem of status.problems) terminal.stderr.write(`Warning: ${problem}\n`);
   if (!status.settled) {
     terminal.stderr.write(
@@ -54,8 +63,18 @@ async function run(given: Given, terminal: Terminal): Promise<number> {
     );
     return EXIT.failed;
   }
-  terminal.stdout.write(`mesh ${status.mesh} is up: ${status.nodes.length} nodes, ${status.pods.length} pods\n`);
+  terminal.stdout.write(upLine(status));
   return EXIT.ok;
+}
+
+/** One line for a mesh that is as it should be; pods that failed are named. */
+function upLine(status: MeshStatus): string {
+  const failing = status.pods.filter((p) => !p.ready && p.phase !== "Succeeded");
+  const names = failing.map((p) => `${p.namespace}/${p.name}`).join(", ");
+  const but = failing.length === 0 ? "" : `, but not ready: ${names} (see lateenctl local status)`;
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+  const { nodes, pods } = status;
+  return `mesh ${status.mesh} is up: ${count(nodes.length, "node")}, ${count(pods.length, "pod")}${but}\n`;
 }
 
 function daemonOptions(given: Given, terminal: Terminal): DaemonOptions {
@@ -64,7 +83,7 @@ function daemonOptions(given: Given, terminal: Terminal): DaemonOptions {
   return {
     folders: foldersOf(given, terminal),
     manifests: manifestFolder(path.resolve(terminal.cwd, folder)),
-    nodes: positive(given.text("nodes"), "--nodes"),
+    nodes: nodeCount(given.text("nodes")),
     entries: withZtunnel(entryPoints(), given.text("ztunnel"), terminal.cwd),
   };
 }
@@ -87,6 +106,12 @@ function manifestFolder(folder: string): string {
   throw new MeshError(Code.BadInput, `Cannot read manifests from "${folder}": ${why}`);
 }
 
+function nodeCount(text: string): number {
+  const n = positive(text, "--nodes");
+  if (n <= MAX_NODES) return n;
+  throw new UsageError(`invalid argument "${text}" for --nodes: at most ${MAX_NODES}`);
+}
+
 function positive(text: string, flag: string): number {
   const n = Number(text);
   if (Number.isInteger(n) && n > 0) return n;
@@ -97,6 +122,7 @@ function positive(text: string, flag: string): number {
 export const keep: Command = {
   name: "keep",
   hidden: true,
+  cleansUp: true,
   summary: "hold the daemon of a mesh",
   positionals: [1, 1],
   async run(given, terminal) {

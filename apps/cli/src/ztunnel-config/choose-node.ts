@@ -1,18 +1,22 @@
-import { Code, MeshError } from "@lateen/errors";
+import { Code, MeshError, suggest } from "@lateen/errors";
 import { type MeshStatus, findPod } from "@lateen/local-mesh";
 import { UsageError } from "../command.ts";
 import type { SectionFilter } from "./sections.ts";
 
+/** @returns the name @throws MeshError NO_ROUTE when the mesh has no such node */
+export function checkNode(status: Pick<MeshStatus, "nodes">, node: string): string {
+  const names = status.nodes.map((n) => n.name);
+  if (names.includes(node)) return node;
+  throw new MeshError(Code.NoRoute, `Cannot find node "${node}": ${suggest(node, names)}`);
+}
+
 /** A ztunnel by node, by its own pod's name, or by a pod of its node. */
 export function chooseNode(
-  status: MeshStatus,
+  status: Pick<MeshStatus, "nodes" | "pods">,
   o: { readonly node: string; readonly pod: string | undefined; readonly definite: boolean },
 ): { readonly node: string; readonly workload: SectionFilter["workload"] } {
   const names = status.nodes.map((n) => n.name);
-  if (o.node !== "") {
-    if (names.includes(o.node)) return { node: o.node, workload: undefined };
-    throw new MeshError(Code.NoRoute, `Cannot find node "${o.node}": there are ${names.join(", ")}`);
-  }
+  if (o.node !== "") return { node: checkNode(status, o.node), workload: undefined };
   const own = /^(?:pod\/)?ztunnel-(.*?)(?:\.istio-system)?$/.exec(o.pod ?? "")?.[1];
   if (own !== undefined && names.includes(own)) return { node: own, workload: undefined };
   if (o.pod !== undefined) {
@@ -20,6 +24,7 @@ export function chooseNode(
     return { node: pod.node, workload: { name: pod.name, namespace: pod.namespace } };
   }
   const [first] = names;
-  if (o.definite || first === undefined) throw new UsageError("need a pod, --node or --file: which ztunnel is meant?");
+  if (o.definite || first === undefined)
+    throw new UsageError(`which ztunnel is meant? Name a pod, --file, or --node (there are ${names.join(", ")})`);
   return { node: first, workload: undefined };
 }

@@ -4,7 +4,8 @@ import { text } from "node:stream/consumers";
 import { Code, MeshError } from "@lateen/errors";
 import type { MeshClient } from "@lateen/local-mesh";
 import { type Command, EXIT, type Flag, type Given, type Terminal, UsageError } from "../command.ts";
-import { clientOf, meshFlag } from "../local/mesh-access.ts";
+import { whyUnreadable } from "../local/manifest-input.ts";
+import { clientOf, meshFlag, namespaceFlag, withNamespace } from "../local/mesh-access.ts";
 import { chooseNode } from "./choose-node.ts";
 import { type ConfigDump, parseConfigDump } from "./config-dump.ts";
 import { log } from "./log.ts";
@@ -22,6 +23,7 @@ const commonFlags: Readonly<Record<string, Flag>> = {
   output: { type: "string", short: "o", value: "FORMAT", default: "short", help: "short, json or yaml" },
   file: { type: "string", short: "f", value: "FILE", help: "read a saved config dump, - for standard input" },
   node: { type: "string", value: "NODE", help: "use the ztunnel of this node" },
+  namespace: namespaceFlag,
   mesh: meshFlag,
 };
 const ownFlags: Readonly<Record<SectionName, Readonly<Record<string, Flag>>>> = {
@@ -47,16 +49,31 @@ const summaries: Readonly<Record<SectionName, string>> = {
   connections: "show the connections that a ztunnel carries",
 };
 
+const ANY_ZTUNNEL = "Asks the ztunnel of the pod's node, without one that of the first node.";
+const ONE_ZTUNNEL = "Name the node whose ztunnel is asked, or a pod on it.";
+
+function about(section: SectionName): string {
+  const which = needsOne(section) ? ONE_ZTUNNEL : ANY_ZTUNNEL;
+  const filters = section === "workload" || section === "connections";
+  return filters ? `${which} Of a pod only what concerns it is shown.` : which;
+}
+
 export const ztunnelConfig: Command = {
   name: "ztunnel-config",
   aliases: ["zc"],
   summary: "show what a ztunnel knows and does",
+  examples: [
+    "lateenctl ztunnel-config workloads",
+    "lateenctl ztunnel-config connections frontend.shop",
+    "lateenctl ztunnel-config certificates --node node-1",
+  ],
   commands: [
     ...(["workload", "service", "policy", "certificate", "connections"] as const).map(sectionCommand),
     {
       name: "all",
       summary: "show everything of a ztunnel",
       usage: "[POD[.NAMESPACE]]",
+      about: ANY_ZTUNNEL,
       positionals: [0, 1],
       flags: { ...commonFlags, "with-headers": { type: "boolean", help: "a title above each table" } },
       run: runAll,
@@ -71,6 +88,7 @@ function sectionCommand(section: SectionName): Command {
     aliases: sectionAliases[section].slice(1),
     summary: summaries[section],
     usage: "[POD[.NAMESPACE]]",
+    about: about(section),
     positionals: [0, 1],
     flags: { ...commonFlags, ...ownFlags[section] },
     run: (given, terminal) => runSection(section, given, terminal),
@@ -79,6 +97,7 @@ function sectionCommand(section: SectionName): Command {
 
 async function runSection(section: SectionName, given: Given, terminal: Terminal): Promise<number> {
   const format = formatOf(given);
+  const direction = directionOf(given.text("direction"));
   const { dump, workload } = await readDump(given, terminal, { definite: needsOne(section) });
   const filter: SectionFilter = {
     address: given.text("address"),
@@ -86,7 +105,7 @@ async function runSection(section: SectionName, given: Given, terminal: Terminal
     workloadNode: given.text("workload-node"),
     serviceNamespace: given.text("service-namespace"),
     policyNamespace: given.text("policy-namespace"),
-    direction: directionOf(given.text("direction")),
+    direction,
     raw: given.on("raw"),
     workload,
   };
@@ -106,7 +125,9 @@ async function runAll(given: Given, terminal: Terminal): Promise<number> {
 }
 
 /** What a ztunnel holds and carries is its own: a listing without saying whose would mislead. */
-const needsOne = (section: SectionName): boolean => section === "certificate" || section === "connections";
+function needsOne(section: SectionName): boolean {
+  return section === "certificate" || section === "connections";
+}
 
 function formatOf(given: Given): OutputFormat {
   const format = given.text("output");
@@ -130,7 +151,7 @@ interface ReadDump {
 async function readDump(given: Given, terminal: Terminal, o: { readonly definite: boolean }): Promise<ReadDump> {
   const file = given.text("file");
   const node = given.text("node");
-  const [pod] = given.positionals;
+  const pod = given.positionals.map((name) => withNamespace(name, given.text("namespace")))[0];
   if ([file !== "", node !== "", pod !== undefined].filter(Boolean).length > 1)
     throw new UsageError("at most one of --file, --node and a pod may be given");
   if (file !== "") return parsed(await readFile(file, terminal), undefined);
@@ -153,6 +174,6 @@ async function readFile(file: string, terminal: Terminal): Promise<string> {
   try {
     return file === "-" ? await text(terminal.stdin) : fs.readFileSync(path.resolve(terminal.cwd, file), "utf8");
   } catch (e) {
-    throw new MeshError(Code.BadInput, `Cannot read "${file}": ${e instanceof Error ? e.message : String(e)}`, {}, e);
+    throw new MeshError(Code.BadInput, `Cannot read "${file}": ${whyUnreadable(e)}`, {}, e);
   }
 }

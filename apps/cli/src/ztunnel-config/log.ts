@@ -1,5 +1,6 @@
 import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
-import { clientOf, meshFlag } from "../local/mesh-access.ts";
+import { nearest } from "@lateen/errors";
+import { clientOf, meshFlag, namespaceFlag, withNamespace } from "../local/mesh-access.ts";
 import { chooseNode } from "./choose-node.ts";
 
 export const log: Command = {
@@ -14,6 +15,7 @@ export const log: Command = {
     level: { type: "string", value: "[LOGGER:]LEVEL[,...]", help: "levels to set" },
     reset: { type: "boolean", short: "r", help: "back to the default" },
     node: { type: "string", value: "NODE", help: "the ztunnel of this node" },
+    namespace: namespaceFlag,
     mesh: meshFlag,
   },
   run: runLog,
@@ -40,18 +42,26 @@ export function loggingQuery(level: string, reset: boolean): string {
   const parts = level.split(",").map((part) => {
     const colon = part.lastIndexOf(":");
     const name = LEVELS[part.slice(colon + 1)];
-    if (name === undefined)
-      throw new UsageError(`invalid level "${part}": need one of ${Object.keys(LEVELS).join(", ")}`);
+    if (name === undefined) throw unknownLevel(part.slice(colon + 1));
     return `${part.slice(0, colon + 1)}${name}`;
   });
   return `?level=${encodeURIComponent(parts.join(","))}`;
 }
 
+function unknownLevel(level: string): UsageError {
+  const names = Object.keys(LEVELS);
+  const close = nearest(level, names);
+  const meant = close === null ? "" : `; did you mean "${close}"?`;
+  return new UsageError(`invalid argument "${level}" for --level: need one of ${names.join(", ")}${meant}`);
+}
+
 async function runLog(given: Given, terminal: Terminal): Promise<number> {
+  if (given.on("reset") && given.text("level") !== "")
+    throw new UsageError("only one of --level and --reset may be given");
   const query = loggingQuery(given.text("level"), given.on("reset"));
   const client = await clientOf(given, terminal);
   const status = await client.status();
-  const [pod] = given.positionals;
+  const pod = given.positionals.map((name) => withNamespace(name, given.text("namespace")))[0];
   const node = given.text("node");
   const nodes =
     pod === undefined && node === ""
