@@ -9,6 +9,8 @@ export interface Claim {
 }
 
 export const claims: readonly Claim[] = [
+  // Waypoints come with L7.
+  { suite: "cli-goldens", kinds: ["ztunnel-config"] },
   { suite: "http2-requirements" },
   { suite: "iptables-goldens" },
   { suite: "ztunnel-rbac" },

@@ -1,3 +1,4 @@
+import { driver as cliGoldens } from "./drivers/cli-goldens.ts";
 import { driver as http2Requirements } from "./drivers/http2-requirements.ts";
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
@@ -9,6 +10,7 @@ import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
 export const drivers: readonly SuiteDriver[] = [
+  cliGoldens,
   http2Requirements,
   iptablesGoldens,
   matchingRules,
