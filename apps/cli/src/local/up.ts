@@ -3,7 +3,14 @@ import path from "node:path";
 import { once } from "node:events";
 import { dieWithParent } from "@lateen/linux";
 import { Code, MeshError } from "@lateen/errors";
-import { type DaemonOptions, type EntryPoints, MAX_NODES, type MeshStatus, keepMesh, logTail } from "@lateen/local-mesh";
+import {
+  type DaemonOptions,
+  type EntryPoints,
+  MAX_NODES,
+  type MeshStatus,
+  keepMesh,
+  logTail,
+} from "@lateen/local-mesh";
 import process from "node:process";
 import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
 import { entryPoints, foldersOf, meshFlag } from "./mesh-access.ts";
