@@ -6,10 +6,8 @@ export type {
   CredentialsOptions,
   DataPath,
   ListenOptions,
-  Listener,
   SecureOptions,
-  SecureStream,
   SocketFactory,
-  SocketStream,
 } from "./port.ts";
+export type { Listener, SecureStream, SocketStream } from "./streams.ts";
 export { portableDataPath } from "./portable-data-path.ts";

@@ -1,7 +1,7 @@
 import type { ByteStream } from "@lateen/byte-stream";
 import type { Plain } from "@lateen/cbor";
 import type { Result } from "@lateen/errors";
-import type { Listener, SecureStream, SocketStream } from "./port.ts";
+import type { Listener, SecureStream, SocketStream } from "./streams.ts";
 
 /** A stream that stands still: its descriptor, and all else that another process needs to go on with it. */
 export interface FrozenStream {

@@ -3,7 +3,8 @@ import { type SocketAddress, parseIp } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
 import { closeReasonOf } from "./close-reason.ts";
 import { type Output, SocketOutput } from "./output.ts";
-import type { SocketFactory, SocketStream } from "./port.ts";
+import type { SocketFactory } from "./port.ts";
+import type { SocketStream } from "./streams.ts";
 
 const NOWHERE: SocketAddress = { ip: "0.0.0.0", port: 0 };
 

@@ -2,6 +2,7 @@ import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream } from "@lateen/byte-stream";
 import type { Result } from "@lateen/errors";
 import type { Mover } from "./moving.ts";
+import type { Listener, SecureStream, SocketStream } from "./streams.ts";
 
 /** Undoes what it was returned for, if that has not happened yet. Idempotent. */
 export type Cancel = () => void;
@@ -37,20 +38,6 @@ export interface ConnectOptions extends SocketOptions {
   readonly timeoutMs: number;
 }
 
-/** A stream that is a socket. */
-export interface SocketStream extends ByteStream {
-  /** Where the client wanted to go before the kernel redirected it (SO_ORIGINAL_DST), else the local address. */
-  originalDestination(): SocketAddress;
-}
-
-export interface Listener {
-  readonly address: SocketAddress;
-  /** Whether IP_TRANSPARENT was obtained. */
-  readonly transparent: boolean;
-  /** Stops accepting; accepted streams live on. Idempotent. */
-  close(): void;
-}
-
 export interface CredentialsOptions {
   /** PKCS#8 PEM. */
   readonly keyPem: string;
@@ -76,10 +63,6 @@ export interface SecureOptions {
    * @returns null to accept, else why not
    */
   readonly verifyPeer: (chainDer: readonly Uint8Array[]) => string | null;
-}
-export interface SecureStream extends ByteStream {
-  /** The peer's certificates, leaf first, DER. */
-  readonly peerChainDer: readonly Uint8Array[];
 }
 
 /**

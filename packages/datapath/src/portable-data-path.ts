@@ -6,17 +6,8 @@ import { BlockPool } from "./output.ts";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { errorCode, errorText } from "./close-reason.ts";
 import { NodeSocketStream, socketAddress } from "./node-stream.ts";
-import type {
-  Cancel,
-  ConnectOptions,
-  DataPath,
-  ListenOptions,
-  Listener,
-  SecureOptions,
-  SecureStream,
-  SocketFactory,
-  SocketStream,
-} from "./port.ts";
+import type { Cancel, ConnectOptions, DataPath, ListenOptions, SecureOptions, SocketFactory } from "./port.ts";
+import type { Listener, SecureStream, SocketStream } from "./streams.ts";
 import { secureNode } from "./secure.ts";
 import { nodeCredentials } from "./node-credentials.ts";
 

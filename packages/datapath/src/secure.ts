@@ -8,7 +8,8 @@ import { errorCode, errorText } from "./close-reason.ts";
 import { secureContextOf } from "./node-credentials.ts";
 import { NodeStream } from "./node-stream.ts";
 import { type BlockPool, RecordOutput } from "./output.ts";
-import type { Cancel, SecureOptions, SecureStream } from "./port.ts";
+import type { Cancel, SecureOptions } from "./port.ts";
+import type { SecureStream } from "./streams.ts";
 import { StreamDuplex } from "./stream-duplex.ts";
 
 /** No chain of the mesh is longer; a peer's loop of issuers ends here. */

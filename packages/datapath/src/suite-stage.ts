@@ -1,6 +1,7 @@
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
 import type { MeshError, Result } from "@lateen/errors";
-import type { CredentialsOptions, DataPath, Listener, SecureOptions, SecureStream, SocketStream } from "./port.ts";
+import type { CredentialsOptions, DataPath, SecureOptions } from "./port.ts";
+import type { Listener, SecureStream, SocketStream } from "./streams.ts";
 
 /** What a driver's test brings along. */
 export interface DataPathRig {

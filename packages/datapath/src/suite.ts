@@ -1,6 +1,7 @@
 import type { ByteStream } from "@lateen/byte-stream";
 import type { TestApi } from "@lateen/byte-stream/suite";
-import type { Cancel, CredentialsOptions, SecureOptions, SecureStream, SocketStream } from "./port.ts";
+import type { Cancel, CredentialsOptions, SecureOptions } from "./port.ts";
+import type { SecureStream, SocketStream } from "./streams.ts";
 import {
   type DataPathRig,
   End,

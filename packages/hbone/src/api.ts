@@ -1,19 +1,12 @@
 import type { ByteStream, CloseReason } from "@lateen/byte-stream";
 import type { MeshError, Result } from "@lateen/errors";
 import type { HboneSnapshot } from "./snapshot.ts";
+import type { HeaderField, Trust } from "./terms.ts";
 
-/** One header line; names are lower case. */
-export type HeaderField = readonly [name: string, value: string];
+export type { HeaderField, Trust };
 
 /** Undoes what it was returned for, if that has not happened yet. Idempotent. */
 export type Cancel = () => void;
-
-/**
- * How patient the endpoint is with floods of frames. A stranger gets small budgets; a peer whose certificate was verified gets
- * generous ones, because strict ones have cut off busy databases.
- * @see security reference 3.3
- */
-export type Trust = "stranger" | "authenticated";
 
 export interface HboneOptions {
   readonly trust: Trust;

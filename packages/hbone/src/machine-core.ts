@@ -16,15 +16,8 @@ import { encodeHeaders } from "./hpack-encoder.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { type Output, Sender } from "./sender.ts";
 import type { MachineSnapshot } from "./snapshot.ts";
-import {
-  ENDED,
-  EndedStreams,
-  type Ending,
-  type Fate,
-  type StreamState,
-  restoreStream,
-  snapshotStream,
-} from "./stream-state.ts";
+import type { Ending } from "./ending.ts";
+import { ENDED, EndedStreams, type Fate, type StreamState, restoreStream, snapshotStream } from "./stream-state.ts";
 
 /** What the machine tells its driver about the connection. */
 export interface MachineEvents {

@@ -1,9 +1,9 @@
 import type { CloseReason } from "@lateen/byte-stream";
 import { type Plain, type Reader, readPlain } from "@lateen/cbor";
 import type { Result } from "@lateen/errors";
-import type { HeaderField, Trust } from "./api.ts";
+import type { HeaderField, Trust } from "./terms.ts";
 import { MAX_FRAME, MAX_STREAM_ID, MAX_WINDOW, SERVER_MAX_STREAMS } from "./constants.ts";
-import { ENDINGS, type Ending } from "./stream-state.ts";
+import { ENDINGS, type Ending } from "./ending.ts";
 
 // The state of a live connection as plain data. Field names are a wire format between versions of one program: a field is never
 // given another meaning, and a reader asks for nothing that the version before did not write.

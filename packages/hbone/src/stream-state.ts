@@ -1,4 +1,5 @@
 import { STREAM_WINDOW } from "./constants.ts";
+import type { Ending } from "./ending.ts";
 import { joinBytes } from "./byte-queue.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
@@ -83,13 +84,6 @@ export function restoreStream(from: StreamSnapshot): StreamState {
   s.bodyLength = from.bodyLength;
   return s;
 }
-
-/**
- * How a stream that is no longer in the table ended: after our reset frames may still be on their way, after the peer's or after
- * both ends none may come.
- */
-export const ENDINGS = ["we-reset", "peer-reset", "complete"] as const;
-export type Ending = (typeof ENDINGS)[number];
 
 /** Remembers the last streams that ended, so that late frames are told from wrong ones. Bounded. */
 export class EndedStreams {

@@ -65,7 +65,8 @@ export {
 export { type AeadName, type AeadOptions, AeadKey } from "./openssl/aead.ts";
 export { TlsConnection, type TlsConnectionOptions } from "./openssl/tls-connection.ts";
 export { DEFAULT_GROUPS, DEFAULT_SUITES, TlsContext, type TlsContextOptions } from "./openssl/tls-context.ts";
-export { type Refusal, TlsLibrary } from "./openssl/tls-library.ts";
+export type { Refusal } from "./openssl/refusal.ts";
+export { TlsLibrary } from "./openssl/tls-library.ts";
 export { Memory, checkRange } from "./memory.ts";
 export {
   type Accepted,

@@ -5,7 +5,7 @@ import { Memory } from "../memory.ts";
 import { type Pointer, openssl } from "./native-openssl.ts";
 import { opensslBug, takeOpensslError } from "./openssl-error.ts";
 import { type TlsContext, encodeProtocols } from "./tls-context.ts";
-import type { Refusal } from "./tls-library.ts";
+import type { Refusal } from "./refusal.ts";
 
 export interface TlsConnectionOptions {
   readonly context: TlsContext;

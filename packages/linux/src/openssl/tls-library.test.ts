@@ -7,7 +7,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import { guardedMemory } from "../guarded-memory.test.support.ts";
 import type { TlsConnection } from "./tls-connection.ts";
 import type { TlsContextOptions } from "./tls-context.ts";
-import { type Refusal, TlsLibrary } from "./tls-library.ts";
+import type { Refusal } from "./refusal.ts";
+import { TlsLibrary } from "./tls-library.ts";
 
 const peers = await testCredentials(Date.now());
 const ders = (pem: string): readonly Uint8Array[] => {

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { Code, MeshError } from "@lateen/errors";
 import { Memory } from "../memory.ts";
 import { type AlpnOffer, type Callback, type Pointer, openssl } from "./native-openssl.ts";
+import { REFUSAL } from "./refusal.ts";
 import { TlsConnection, type TlsConnectionOptions } from "./tls-connection.ts";
 import { TlsContext, type TlsContextOptions } from "./tls-context.ts";
 
@@ -15,21 +16,7 @@ const ALPN_OK = 0;
 const ALPN_FATAL = 2;
 const NEGOTIATED = 1;
 
-/** X509_V_ERR_ numbers, chosen for the alerts that OpenSSL makes of them. */
-const REFUSAL = {
-  expired: 10,
-  "not-yet-valid": 9,
-  "unknown-authority": 20,
-  "wrong-purpose": 26,
-  rejected: 28,
-} as const;
 const UNSPECIFIED = 1;
-
-/** Why a peer's certificates are refused; the peer gets an alert that fits. */
-export interface Refusal {
-  readonly kind: keyof typeof REFUSAL;
-  readonly why: string;
-}
 
 /**
  * The TLS of OpenSSL for one thread. Callbacks are registered once, here, and run inside `TlsConnection.step`; whatever one
