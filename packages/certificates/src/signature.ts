@@ -139,14 +139,17 @@ export function keyKind(r: DerReader): { readonly algorithm: string; readonly cu
 }
 
 const MIN_RSA_BITS = 2048;
+/** A signature of a longer one takes a millisecond and more to verify. */
+const MAX_RSA_BITS = 8192;
 
 /** What is wrong with a key whatever it signs, null for nothing. Kinds of key that nothing here verifies are not judged. */
 export function publicKeyProblem(publicKey: Uint8Array): string | null {
   const key = readDer("public key", publicKey, keyKind);
   if (!key.ok) return "has a malformed key";
   const { algorithm, bits } = key.value;
-  if (algorithm !== Oid.RsaEncryption || bits >= MIN_RSA_BITS) return null;
-  return `has a key of ${bits} bits, at least ${MIN_RSA_BITS} are needed`;
+  if (algorithm !== Oid.RsaEncryption) return null;
+  if (bits < MIN_RSA_BITS) return `has a key of ${bits} bits, at least ${MIN_RSA_BITS} are needed`;
+  return bits > MAX_RSA_BITS ? `has a key of ${bits} bits, at most ${MAX_RSA_BITS} are accepted` : null;
 }
 
 function rsaBits(key: Uint8Array): number {

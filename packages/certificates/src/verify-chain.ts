@@ -11,6 +11,8 @@ export interface ChainQuestion {
   readonly nowMs: number;
   /** What the leaf is to be used for; "any" asks nothing. */
   readonly purpose: "serverAuth" | "clientAuth" | "any";
+  /** Signatures looked at, whatever the peer sends; 64 when absent. */
+  readonly maxSignatures?: number;
 }
 export interface ChainOptions extends ChainQuestion {
   readonly verify: VerifySignature;
@@ -69,12 +71,13 @@ function* searchChain(o: ChainQuestion): Search<Result<readonly Certificate[]>> 
 
 class Paths {
   readonly #o: ChainQuestion;
-  #budget = MAX_SIGNATURES;
+  #budget: number;
   /** Of the last candidate that was refused. */
   problem: Problem = { kind: ChainProblem.UnknownAuthority, why: "it is signed by an unknown authority" };
 
   constructor(o: ChainQuestion) {
     this.#o = o;
+    this.#budget = o.maxSignatures ?? MAX_SIGNATURES;
   }
 
   *extend(path: readonly Certificate[]): Search<readonly Certificate[] | null> {

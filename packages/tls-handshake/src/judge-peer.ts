@@ -25,6 +25,9 @@ const KINDS: Readonly<Record<string, Refusal["kind"]>> = {
   [ChainProblem.Purpose]: "wrong-purpose",
 };
 
+/** A step of a handshake is to stay below a millisecond; an honest chain has two or three. */
+const MAX_SIGNATURES = 8;
+
 /**
  * The chain first (parsed strictly, roots, signatures, dates, purpose), then whoever asked for the handshake.
  * @returns null to accept
@@ -39,7 +42,8 @@ export function judgePeer(q: PeerQuestion): Refusal | null {
   }
   if (chain.length === 0) return { kind: "rejected", why: "peer sent no certificate" };
   const purpose = q.role === "client" ? "serverAuth" : "clientAuth";
-  const verified = verifyChainNow({ chain, roots: q.roots, nowMs: q.nowMs, purpose, verify: q.verify });
+  const { roots, nowMs, verify } = q;
+  const verified = verifyChainNow({ chain, roots, nowMs, purpose, maxSignatures: MAX_SIGNATURES, verify });
   if (!verified.ok) {
     const { problem, why } = verified.error.facts;
     return { kind: KINDS[String(problem)] ?? "rejected", why: `peer certificate: ${String(why)}` };
