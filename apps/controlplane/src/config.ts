@@ -1,15 +1,35 @@
 import { envCommaList, envDurationMs, envFlag, parseEnv } from "@lateen/config";
-import type { Result } from "@lateen/errors";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { z } from "zod";
 
+/** Where objects, tokens and keys come from. */
+const SOURCES = ["folder", "kubernetes"] as const;
+
 const Env = z.object({
+  /** Without it: the folders if some are named, else the cluster whose pod this is or that KUBECONFIG names. */
+  LATEEN_SOURCE: z.enum(SOURCES).optional(),
   /** Folders of YAML, later ones override earlier ones. */
   CONFIG_DIRS: z
     .string()
     .transform((dirs) => dirs.split(":").filter((dir) => dir !== ""))
-    .refine((dirs) => dirs.length > 0, "names no folder"),
-  /** Holds the root of the authority (`ca/`, mode 0700) and publishes `root-cert.pem`. */
-  STATE_DIR: z.string(),
+    .refine((dirs) => dirs.length > 0, "names no folder")
+    .default([]),
+  /** Of folders: holds the root of the authority (`ca/`, mode 0700) and publishes `root-cert.pem`. */
+  STATE_DIR: z.string().default(""),
+  /** Instead of the access of the pod. */
+  KUBECONFIG: z.string().default(""),
+  KUBE_CONTEXT: z.string().optional(),
+  KUBERNETES_SERVICE_HOST: z.string().default(""),
+  KUBERNETES_SERVICE_PORT: z.string().default("443"),
+  /** Namespace of the control plane itself: its Secrets, its Lease. */
+  POD_NAMESPACE: z.string().default("istio-system"),
+  /** Tells replicas apart; the name of the host otherwise. */
+  POD_NAME: z.string().default(""),
+  /** Of this control plane; objects labelled for another one are not ours. */
+  REVISION: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$/, "is not a revision")
+    .default("default"),
   DISCOVERY_ADDRESS: z.string().default("[::]:15012"),
   READINESS_ADDRESS: z.string().default("[::]:8080"),
   /** Debug pages tell everything about the mesh, so they stay on the loopback. */
@@ -18,9 +38,11 @@ const Env = z.object({
   CLUSTER_ID: z.string().default("Kubernetes"),
   CLUSTER_DOMAIN: z.string().default("cluster.local"),
   ROOT_NAMESPACE: z.string().default("istio-system"),
-  /** Public key (PEM) that verifies the tokens of callers. */
-  TOKEN_KEY_FILE: z.string(),
+  /** Of folders: public key (PEM) that verifies the tokens of callers. */
+  TOKEN_KEY_FILE: z.string().default(""),
   TOKEN_AUDIENCE: z.string().default("istio-ca"),
+  /** Tokens of the cluster must be meant for one of them. */
+  TOKEN_AUDIENCES: envCommaList().default(["istio-ca"]),
   /** `namespace/serviceaccount` of node proxies: they may follow the mesh and ask for the identities of their node's pods. */
   CA_TRUSTED_NODE_ACCOUNTS: envCommaList().default(["istio-system/ztunnel"]),
   /** Further names of the control plane's own certificate. */
@@ -34,9 +56,22 @@ const Env = z.object({
   LOG_LEVEL: z.string().default("info"),
   LOG_FORMAT: z.enum(["text", "json"]).default("text"),
 });
-export type Config = Readonly<z.output<typeof Env>>;
+export type Config = Readonly<z.output<typeof Env>> & { readonly source: (typeof SOURCES)[number] };
 
 /** @returns BAD_INPUT naming every variable that is wrong */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Result<Config> {
-  return parseEnv(Env, env);
+  const parsed = parseEnv(Env, env);
+  if (!parsed.ok) return parsed;
+  const source = sourceOf(parsed.value);
+  const required = source === "folder" ? (["CONFIG_DIRS", "STATE_DIR", "TOKEN_KEY_FILE"] as const) : [];
+  const missing = required.filter((name) => parsed.value[name].length === 0);
+  if (missing.length === 0) return ok({ ...parsed.value, source });
+  const problems = missing.map((name) => `${name}: is required`).join("; ");
+  return fail(new MeshError(Code.BadInput, `Cannot parse environment: ${problems}`, { problems: missing.length }));
+}
+
+function sourceOf(c: z.output<typeof Env>): Config["source"] {
+  if (c.LATEEN_SOURCE !== undefined) return c.LATEEN_SOURCE;
+  const cluster = c.KUBECONFIG !== "" || c.KUBERNETES_SERVICE_HOST !== "";
+  return c.CONFIG_DIRS.length === 0 && cluster ? "kubernetes" : "folder";
 }

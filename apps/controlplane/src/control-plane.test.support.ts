@@ -78,6 +78,8 @@ export type Heard =
 /** A delta client that answers what it gets and remembers versions. */
 export class TestClient implements Disposable {
   readonly versions = new Map<string, Map<string, string>>();
+  /** `type name` of everything that was got and not removed, with its bytes. */
+  readonly bodies = new Map<string, string>();
   readonly #client: Client;
   readonly #call: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
   readonly #heard: Heard[] = [];
@@ -127,8 +129,14 @@ export class TestClient implements Disposable {
   #take(response: DeltaDiscoveryResponse): void {
     const { typeUrl, nonce, resources, removedResources } = response;
     const versions = this.versions.get(typeUrl) ?? new Map<string, string>();
-    for (const { name, version } of resources) versions.set(name, version);
-    for (const name of removedResources) versions.delete(name);
+    for (const { name, version, resource } of resources) {
+      versions.set(name, version);
+      this.bodies.set(`${typeUrl} ${name}`, Buffer.from(resource?.value ?? new Uint8Array()).toString("hex"));
+    }
+    for (const name of removedResources) {
+      versions.delete(name);
+      this.bodies.delete(`${typeUrl} ${name}`);
+    }
     this.#send({ typeUrl, responseNonce: nonce });
     this.#hear({
       t: "response",
@@ -148,6 +156,23 @@ export class TestClient implements Disposable {
     this.#heard.push(heard);
     this.#wake();
   }
+}
+
+/** A client of the control plane at a port of loopback. */
+export function discoveryClient(
+  port: number,
+  rootPem: string,
+  by: { readonly token?: string; readonly certificate?: WorkloadCertificate },
+): TestClient {
+  const { target, credentials, options } = secureChannel({
+    address: `https://localhost:${port}`,
+    rootPem,
+    alternativeHostname: null,
+    own: by.certificate ?? null,
+  });
+  // Channels with equal credentials are shared across tests otherwise.
+  const client = new Client(target, credentials, { ...options, "grpc.use_local_subchannel_pool": 1 });
+  return new TestClient(client, by.token ?? null);
 }
 
 /** A control plane in this process, on loopback, over a folder of its own. */
@@ -178,8 +203,8 @@ export class Rig implements AsyncDisposable {
     };
   }
 
-  async start(): Promise<void> {
-    const config = parseConfig(this.env);
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const config = parseConfig({ ...this.env, ...env });
     if (!config.ok) throw config.error;
     const logging = createLogging({ write: (line) => this.lines.push(line), nowMicros: () => 0 });
     this.plane = await startControlPlane(config.value, logging);
@@ -210,18 +235,7 @@ export class Rig implements AsyncDisposable {
   }
 
   client(by: { token?: string; certificate?: WorkloadCertificate } = { token: this.token() }): TestClient {
-    const { certificate, token } = by;
-    const { target, credentials, options } = secureChannel({
-      address: `https://localhost:${this.plane?.port}`,
-      rootPem: readFileSync(join(this.dir, "state/root-cert.pem"), "utf8"),
-      alternativeHostname: null,
-      own: certificate ?? null,
-    });
-    // Channels with equal credentials are shared across tests otherwise.
-    return new TestClient(
-      new Client(target, credentials, { ...options, "grpc.use_local_subchannel_pool": 1 }),
-      token ?? null,
-    );
+    return discoveryClient(this.plane?.port ?? 0, readFileSync(join(this.dir, "state/root-cert.pem"), "utf8"), by);
   }
 
   ca(token = this.token()): CaClient {

@@ -161,7 +161,7 @@ describe("callers", () => {
   test("with a certificate of a foreign root are refused", async () => {
     await rig.start();
     const dir = join(rig.dir, "foreign");
-    const foreign = await openAuthority({ dir, trustDomain: "cluster.local", nowMs: Date.now });
+    const foreign = await openAuthority({ keys: dir, trustDomain: "cluster.local", nowMs: Date.now });
     const name = { t: "uri", value: "spiffe://cluster.local/ns/istio-system/sa/ztunnel" } as const;
     const made = await foreign.issueServer({ names: [name], ttlSec: 600 });
     const certificate = { ...made, identity: name.value, rootsPem: [foreign.rootsPem] };

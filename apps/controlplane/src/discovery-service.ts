@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import type { Caller, Proof } from "@lateen/ca";
-import type { Result } from "@lateen/errors";
+import { Code, type Result } from "@lateen/errors";
 import type { Logger } from "@lateen/telemetry";
 import { DeltaServer, type ServerEffect, type TypeState, deltaResponse } from "@lateen/xds";
 import {
@@ -22,7 +22,7 @@ const MAX_STREAMS = 10_000;
 type Call = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
 /** Says who calls. */
-export type Authenticate = (proof: Proof) => Result<Caller>;
+export type Authenticate = (proof: Proof) => Promise<Result<Caller>>;
 
 interface Stream {
   readonly call: Call;
@@ -58,7 +58,7 @@ export class DiscoveryService implements Disposable {
     },
   };
   readonly handlers: UntypedServiceImplementation = {
-    deltaAggregatedResources: (call: Call) => this.#serve(call),
+    deltaAggregatedResources: (call: Call) => void this.#admit(call),
   };
 
   /** Who is connected and what each type's subscription looks like. */
@@ -79,18 +79,25 @@ export class DiscoveryService implements Disposable {
     for (const { call } of this.#streams) call.end();
   }
 
-  #serve(call: Call): void {
-    const caller = this.#authenticate(proofOf(call));
+  /** Nothing of the stream is read before it is known whose it is. */
+  async #admit(call: Call): Promise<void> {
+    const caller = await this.#authenticate(proofOf(call));
+    if (call.cancelled) return;
     if (!caller.ok) {
       this.#log.warn("refused a client", { peer: call.getPeer(), error: caller.error.message });
-      return fail(call, status.UNAUTHENTICATED, "authentication failure");
+      const code = caller.error.code === Code.Unavailable ? status.UNAVAILABLE : status.UNAUTHENTICATED;
+      return fail(call, code, "authentication failure");
     }
     if (this.#streams.size >= MAX_STREAMS)
       return fail(call, status.RESOURCE_EXHAUSTED, `more than ${MAX_STREAMS} streams`);
-    const { namespace, serviceAccount } = caller.value.identity;
+    this.#serve(call, caller.value);
+  }
+
+  #serve(call: Call, caller: Caller): void {
+    const { namespace, serviceAccount } = caller.identity;
     const stream: Stream = {
       call,
-      caller: `${namespace}/${serviceAccount} by ${caller.value.by}`,
+      caller: `${namespace}/${serviceAccount} by ${caller.by}`,
       node: "",
       machine: this.#machine(),
     };

@@ -1,10 +1,19 @@
 import process from "node:process";
+import { parseArgs } from "node:util";
 import { createLogging, parseLevels } from "@lateen/telemetry";
 import { parseConfig } from "./config.ts";
 import { startControlPlane } from "./wire.ts";
 
+/** What is said on the command line counts more than the environment. */
+function flags(): Readonly<Record<string, string | undefined>> {
+  const options = { source: { type: "string" }, kubeconfig: { type: "string" }, context: { type: "string" } } as const;
+  const { source, kubeconfig, context } = parseArgs({ options }).values;
+  const given = { LATEEN_SOURCE: source, KUBECONFIG: kubeconfig, KUBE_CONTEXT: context };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
 async function main(): Promise<number> {
-  const config = parseConfig(process.env);
+  const config = parseConfig({ ...process.env, ...flags() });
   const levels = parseLevels(config.ok ? config.value.LOG_LEVEL : "info");
   if (!config.ok || !levels.ok) {
     process.stderr.write(`${config.ok ? (levels.ok ? "" : levels.error.message) : config.error.message}\n`);

@@ -1,13 +1,14 @@
 import { type Collection, Graph } from "@lateen/collections";
-import type { Problem, Snapshot } from "@lateen/manifests";
+import type { Problem } from "@lateen/manifests";
 import type { Resources } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import { type MeshModel, type MeshModelOptions, ResourceModel } from "@lateen/translation";
+import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { ProblemLog } from "./problem-log.ts";
 import type { ResourceCache } from "./resource-cache.ts";
 import { ResourceFeed } from "./resource-feed.ts";
 
-/** Snapshots of the folders in, encoded resources out: only what changed is computed, encoded and announced. */
+/** News of a source in, encoded resources out: only what changed is computed, encoded and announced. */
 export class MeshFeed {
   readonly graph = new Graph();
   readonly #resources: ResourceModel;
@@ -25,7 +26,7 @@ export class MeshFeed {
     );
   }
 
-  /** Everything that is wrong with the folders now. */
+  /** Everything that is wrong with the objects now. */
   get problems(): readonly Problem[] {
     return this.#problems;
   }
@@ -38,24 +39,24 @@ export class MeshFeed {
     return this.#resources.pods;
   }
 
-  /** Takes the newest state of the folders, in one step. A problem is logged when it appears, not again while it stays. */
-  take(snapshot: Snapshot): void {
+  /** Takes what is new at the source, in one step. A problem is logged when it appears, not again while it stays. */
+  take(news: ObjectNews, locate: ObjectSource["locate"]): void {
     try {
-      this.#resources.take(Array.from(snapshot.resources.values(), (manifest) => manifest.resource));
+      this.#resources.apply(news.changes);
     } catch (error) {
       // A bug of the translation. Whatever followed before it still goes out, and the next change has another try.
       this.#log.error("cannot derive the mesh from its objects", { error: String(error) });
     }
     this.#feed.flush();
-    this.#problems = [...snapshot.problems, ...this.#unheeded(snapshot)];
+    this.#problems = [...news.problems, ...this.#unheeded(locate)];
     this.#problemLog.report(this.#problems);
   }
 
   /** Policies that are valid and yet not, or not wholly, in force. */
-  #unheeded(snapshot: Snapshot): readonly Problem[] {
+  #unheeded(locate: ObjectSource["locate"]): readonly Problem[] {
     return this.model.policyEffects.entries().flatMap(([key, effect]): readonly Problem[] => {
       if (effect.status === "Accepted") return [];
-      const { file, line } = snapshot.resources.get(`AuthorizationPolicy/${key}`) ?? { file: "", line: 0 };
+      const { file, line } = locate("AuthorizationPolicy", key) ?? { file: "", line: 0 };
       const object = `AuthorizationPolicy ${key}`;
       return [{ severity: "warning", file, line, column: 1, object, path: "", message: effect.message }];
     });

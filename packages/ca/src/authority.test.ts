@@ -32,7 +32,7 @@ afterEach(async () => {
   await rm(base, { recursive: true, force: true });
 });
 const open = (change: Partial<AuthorityOptions> = {}) =>
-  openAuthority({ dir, trustDomain: "td", nowMs: () => NOW, ...change });
+  openAuthority({ keys: dir, trustDomain: "td", nowMs: () => NOW, ...change });
 const names = [{ t: "uri", value: "spiffe://td/ns/a/sa/b" }] as const;
 async function csr(): Promise<string> {
   const signer = await createSigner(crypto, await generateKeyPair(crypto));
@@ -91,9 +91,9 @@ describe("the folder", () => {
     await mkdir(join(base, "real"), { mode: 0o700 });
     await symlink(join(base, "real"), dir);
     await expect(open()).rejects.toThrow(/it is not a folder/);
-    await expect(open({ dir: await writeFile(join(base, "f"), "").then(() => join(base, "f")) })).rejects.toMatchObject(
-      { code: "BAD_INPUT" },
-    );
+    await expect(
+      open({ keys: await writeFile(join(base, "f"), "").then(() => join(base, "f")) }),
+    ).rejects.toMatchObject({ code: "BAD_INPUT" });
   });
 
   test("a start that was cut off after the key goes on with that key", async () => {
@@ -106,7 +106,7 @@ describe("the folder", () => {
 
   test("on a disk that takes nothing says so", async () => {
     // A path through procfs refuses folders to every user, root included.
-    await expect(open({ dir: "/proc/self/fdinfo/ca" })).rejects.toMatchObject({
+    await expect(open({ keys: "/proc/self/fdinfo/ca" })).rejects.toMatchObject({
       code: "UNAVAILABLE",
       message: expect.stringMatching(/^Cannot create key folder \/proc\/self\/fdinfo\/ca: /) as string,
     });

@@ -13,14 +13,14 @@ import {
   verifySigningRequest,
 } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { loadRoot } from "./root-store.ts";
+import { type KeyStore, loadRoot } from "./root-store.ts";
 import { openPrivateFolder } from "./private-folder.ts";
 
 const DAY_SEC = 86_400;
 
 export interface AuthorityOptions {
-  /** Kept with mode 0700; made when it does not exist. */
-  readonly dir: string;
+  /** A folder, kept with mode 0700 and made when it does not exist; or another store. */
+  readonly keys: string | KeyStore;
   readonly trustDomain: string;
   readonly nowMs: () => number;
   /** When a request asks for none: 24 h. */
@@ -61,16 +61,16 @@ export interface Authority {
 }
 
 /**
- * Opens the authority kept in a folder, making its root first when the folder is empty. A root in its last fifth is renewed
+ * Opens the authority whose keys are kept in a store, making its root first when that is empty. A root in its last fifth is renewed
  * with the same key, so that what it signed stays valid.
  * @throws MeshError BAD_INPUT for a folder or key that others could read, or files that do not fit together;
  *   UNAVAILABLE when the disk refuses
  * @see control-plane 6.2, 6.4
  */
 export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
-  const folder = await openPrivateFolder(o.dir);
+  const store = typeof o.keys === "string" ? await openPrivateFolder(o.keys) : o.keys;
   const rootTtlSec = o.rootTtlSec ?? 3650 * DAY_SEC;
-  const root = await loadRoot(folder, { organization: o.trustDomain, nowMs: o.nowMs(), rootTtlSec });
+  const root = await loadRoot(store, { organization: o.trustDomain, nowMs: o.nowMs(), rootTtlSec });
   const signer = await createSigner(webcrypto, root.keys);
   const issuer: Issuer = { certificate: root.certificate, signer };
   const verify = createVerifier(webcrypto);

@@ -34,7 +34,7 @@ export interface CaServiceOptions {
 
 /** A gRPC status: `message` goes to the caller, `why` to the log. */
 export interface Refusal {
-  readonly code: "UNAUTHENTICATED" | "INVALID_ARGUMENT" | "INTERNAL";
+  readonly code: "UNAUTHENTICATED" | "INVALID_ARGUMENT" | "INTERNAL" | "UNAVAILABLE";
   readonly message: string;
   readonly why: string;
 }
@@ -56,7 +56,10 @@ export async function createCertificate(
   o: CaServiceOptions,
 ): Promise<Result<IstioCertificateResponse, Refusal>> {
   const caller = await o.authenticate(call);
-  if (!caller.ok) return refuse("UNAUTHENTICATED", "request authenticate failure", caller.error.message);
+  if (!caller.ok) {
+    const code = caller.error.code === Code.Unavailable ? "UNAVAILABLE" : "UNAUTHENTICATED";
+    return refuse(code, "request authenticate failure", caller.error.message);
+  }
   const uri = subjectOf(request, call, caller.value, o);
   if (!uri.ok) return refuse("UNAUTHENTICATED", "request impersonation authentication failure", uri.error);
   try {

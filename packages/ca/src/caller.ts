@@ -21,7 +21,7 @@ export interface Proof {
 
 export interface Authentication {
   readonly trustDomain: string;
-  readonly verifyToken: (token: string) => Result<TokenSubject>;
+  readonly verifyToken: (token: string) => Result<TokenSubject> | Promise<Result<TokenSubject>>;
 }
 
 const BEARER = "Bearer ";
@@ -34,17 +34,19 @@ export function bearerToken(authorization: readonly string[]): string | null {
 
 /**
  * Who is calling: by its token if that holds, else by its certificate.
- * @returns DENIED with why neither holds, which is for logs and not for the caller
+ * @returns DENIED with why neither holds, which is for logs and not for the caller; UNAVAILABLE when nobody could say
  */
-export function authenticateCaller(proof: Proof, o: Authentication): Result<Caller> {
+export async function authenticateCaller(proof: Proof, o: Authentication): Promise<Result<Caller>> {
   const token = bearerToken(proof.authorization);
-  const byToken = token === null ? null : o.verifyToken(token);
+  const byToken = token === null ? null : await o.verifyToken(token);
   if (byToken?.ok === true) {
     const { namespace, serviceAccount, pod } = byToken.value;
     return ok({ identity: { trustDomain: o.trustDomain, namespace, serviceAccount }, pod, by: "token" });
   }
   const byCertificate = proof.certificate === null ? null : certificateIdentity(proof.certificate, o.trustDomain);
   if (byCertificate?.ok === true) return ok({ identity: byCertificate.value, pod: null, by: "certificate" });
+  // Nobody could say whether the token is good: that is no refusal.
+  if (byToken !== null && MeshError.is(byToken.error, Code.Unavailable)) return byToken;
   const why = [byToken ?? "no bearer token", byCertificate ?? "no client certificate"].map((r) =>
     typeof r === "string" ? r : r.ok ? "" : r.error.message,
   );

@@ -28,6 +28,6 @@ export {
   verifyLocalToken,
 } from "./local-token.ts";
 export { replaceFile } from "./private-folder.ts";
-export { CA_FILES } from "./root-store.ts";
+export { CA_FILES, type KeyStore } from "./root-store.ts";
 export { type SecureChannel, type SecureChannelOptions, secureChannel } from "./secure-channel.ts";
 export { type AnswerOptions, type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";

@@ -4,6 +4,7 @@ import { lstat, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { Code, MeshError } from "@lateen/errors";
+import type { KeyStore } from "./root-store.ts";
 
 /**
  * A folder that only its owner can enter, for private keys. Made with mode 0700 when it does not exist.
@@ -37,11 +38,15 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-export class PrivateFolder {
+export class PrivateFolder implements KeyStore {
   readonly path: string;
 
   constructor(path: string) {
     this.path = path;
+  }
+
+  get name(): string {
+    return this.path;
   }
 
   /**

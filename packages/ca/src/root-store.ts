@@ -11,7 +11,16 @@ import {
   parseCertificates,
 } from "@lateen/certificates";
 import { Code, MeshError } from "@lateen/errors";
-import type { PrivateFolder } from "./private-folder.ts";
+
+/** Where signing material is kept: a folder, or a Secret. */
+export interface KeyStore {
+  /** For messages: where to look. */
+  readonly name: string;
+  /** The text of a file, or null when there is none. */
+  read(name: string, secrecy: "secret" | "public"): Promise<string | null>;
+  /** Replaces a file as a whole, or leaves what was there. @throws MeshError UNAVAILABLE */
+  write(name: string, text: string, secrecy: "secret" | "public"): Promise<void>;
+}
 
 /** Names of the files, as in Istio's `cacerts`. */
 export const CA_FILES = {
@@ -45,30 +54,29 @@ const RENEW_SHARE = 0.2;
  * Reads what signs, making it first in an empty folder. A key without a certificate is a start that was cut off between the
  * two writes: nothing was signed with it yet, so the certificate is made now.
  */
-export async function loadRoot(folder: PrivateFolder, o: RootOptions): Promise<Root> {
-  const keyPem = await folder.read(CA_FILES.key, "secret");
-  const certPem = await folder.read(CA_FILES.certificate, "public");
-  if (keyPem === null && certPem !== null)
-    throw bad(folder, `it holds ${CA_FILES.certificate} but not ${CA_FILES.key}`);
-  const keys = keyPem === null ? await makeKey(folder) : await readKey(folder, keyPem);
-  if (certPem === null) return selfSigned(keys, await makeRoot(folder, keys, o), []);
-  const certificate = await readOne(folder, CA_FILES.certificate, certPem, keys);
-  const rootsPem = await folder.read(CA_FILES.roots, "public");
-  if (rootsPem !== null) return plugged(folder, { keys, certificate, rootsPem });
-  if (o.nowMs > certificate.notAfterMs) throw bad(folder, `${CA_FILES.certificate} has expired`);
-  return renew(folder, { keys, certificate }, o);
+export async function loadRoot(store: KeyStore, o: RootOptions): Promise<Root> {
+  const keyPem = await store.read(CA_FILES.key, "secret");
+  const certPem = await store.read(CA_FILES.certificate, "public");
+  if (keyPem === null && certPem !== null) throw bad(store, `it holds ${CA_FILES.certificate} but not ${CA_FILES.key}`);
+  const keys = keyPem === null ? await makeKey(store) : await readKey(store, keyPem);
+  if (certPem === null) return selfSigned(keys, await makeRoot(store, keys, o), []);
+  const certificate = await readOne(store, CA_FILES.certificate, certPem, keys);
+  const rootsPem = await store.read(CA_FILES.roots, "public");
+  if (rootsPem !== null) return plugged(store, { keys, certificate, rootsPem });
+  if (o.nowMs > certificate.notAfterMs) throw bad(store, `${CA_FILES.certificate} has expired`);
+  return renew(store, { keys, certificate }, o);
 }
 
-async function makeKey(folder: PrivateFolder): Promise<KeyPair> {
+async function makeKey(store: KeyStore): Promise<KeyPair> {
   const keys = await generateKeyPair(webcrypto);
-  await folder.write(CA_FILES.key, await exportPrivateKey(webcrypto, keys), "secret");
+  await store.write(CA_FILES.key, await exportPrivateKey(webcrypto, keys), "secret");
   return keys;
 }
 
-async function makeRoot(folder: PrivateFolder, keys: KeyPair, o: RootOptions): Promise<Certificate> {
+async function makeRoot(store: KeyStore, keys: KeyPair, o: RootOptions): Promise<Certificate> {
   const { organization, nowMs, rootTtlSec: ttlSec } = o;
   const root = await issueRoot(webcrypto, { signer: await createSigner(webcrypto, keys), organization, nowMs, ttlSec });
-  await folder.write(CA_FILES.certificate, encodePem("CERTIFICATE", root.der), "public");
+  await store.write(CA_FILES.certificate, encodePem("CERTIFICATE", root.der), "public");
   return root;
 }
 
@@ -77,12 +85,12 @@ function selfSigned(keys: KeyPair, certificate: Certificate, problems: readonly 
 }
 
 /** The same key under a new date. When the disk refuses, the old root serves on. */
-async function renew(folder: PrivateFolder, old: Pick<Root, "keys" | "certificate">, o: RootOptions): Promise<Root> {
+async function renew(store: KeyStore, old: Pick<Root, "keys" | "certificate">, o: RootOptions): Promise<Root> {
   const { keys, certificate } = old;
   const left = (certificate.notAfterMs - o.nowMs) / (certificate.notAfterMs - certificate.notBeforeMs);
   if (left > RENEW_SHARE) return selfSigned(keys, certificate, []);
   try {
-    return selfSigned(keys, await makeRoot(folder, keys, o), []);
+    return selfSigned(keys, await makeRoot(store, keys, o), []);
   } catch (e) {
     if (!MeshError.is(e, Code.Unavailable)) throw e;
     return selfSigned(keys, certificate, [`Cannot renew the root, the old one stays: ${e.message}`]);
@@ -91,12 +99,12 @@ async function renew(folder: PrivateFolder, old: Pick<Root, "keys" | "certificat
 
 /** Signing material that somebody else made: an intermediate, its chain and the roots above it. */
 async function plugged(
-  folder: PrivateFolder,
+  store: KeyStore,
   o: { readonly keys: KeyPair; readonly certificate: Certificate; readonly rootsPem: string },
 ): Promise<Root> {
-  const chainPem = (await folder.read(CA_FILES.chain, "public")) ?? "";
-  const above = chainPem.trim() === "" ? [] : readAll(folder, CA_FILES.chain, chainPem);
-  const roots = readAll(folder, CA_FILES.roots, o.rootsPem);
+  const chainPem = (await store.read(CA_FILES.chain, "public")) ?? "";
+  const above = chainPem.trim() === "" ? [] : readAll(store, CA_FILES.chain, chainPem);
+  const roots = readAll(store, CA_FILES.roots, o.rootsPem);
   const isRoot = (c: Certificate): boolean => roots.some((r) => r.serialHex === c.serialHex && same(r.der, c.der));
   const intermediates = [o.certificate, ...above.filter((c) => !same(c.der, o.certificate.der))].filter(
     (c) => !isRoot(c),
@@ -105,24 +113,24 @@ async function plugged(
   return { keys: o.keys, certificate: o.certificate, intermediates, rootsPem, problems: [] };
 }
 
-async function readKey(folder: PrivateFolder, pem: string): Promise<KeyPair> {
+async function readKey(store: KeyStore, pem: string): Promise<KeyPair> {
   const keys = await importPrivateKey(webcrypto, pem);
-  if (!keys.ok) throw bad(folder, `${CA_FILES.key}: ${keys.error.message}`);
+  if (!keys.ok) throw bad(store, `${CA_FILES.key}: ${keys.error.message}`);
   return keys.value;
 }
 
-async function readOne(folder: PrivateFolder, name: string, pem: string, keys: KeyPair): Promise<Certificate> {
-  const [certificate] = readAll(folder, name, pem);
-  if (certificate === undefined) throw bad(folder, `${name} holds no certificate`);
-  if (!certificate.isCa) throw bad(folder, `${name} is not the certificate of an authority`);
+async function readOne(store: KeyStore, name: string, pem: string, keys: KeyPair): Promise<Certificate> {
+  const [certificate] = readAll(store, name, pem);
+  if (certificate === undefined) throw bad(store, `${name} holds no certificate`);
+  if (!certificate.isCa) throw bad(store, `${name} is not the certificate of an authority`);
   const { publicKey } = await createSigner(webcrypto, keys);
-  if (!same(publicKey, certificate.publicKey)) throw bad(folder, `${name} is not of the key in ${CA_FILES.key}`);
+  if (!same(publicKey, certificate.publicKey)) throw bad(store, `${name} is not of the key in ${CA_FILES.key}`);
   return certificate;
 }
 
-function readAll(folder: PrivateFolder, name: string, pem: string): readonly Certificate[] {
+function readAll(store: KeyStore, name: string, pem: string): readonly Certificate[] {
   const parsed = parseCertificates(pem);
-  if (!parsed.ok) throw bad(folder, `${name}: ${parsed.error.message}`);
+  if (!parsed.ok) throw bad(store, `${name}: ${parsed.error.message}`);
   return parsed.value;
 }
 
@@ -130,6 +138,6 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((x, i) => x === b[i]);
 }
 
-function bad(folder: PrivateFolder, why: string): MeshError {
-  return new MeshError(Code.BadInput, `Cannot use key folder ${folder.path}: ${why}`);
+function bad(store: KeyStore, why: string): MeshError {
+  return new MeshError(Code.BadInput, `Cannot use the keys in ${store.name}: ${why}`);
 }

@@ -39,7 +39,7 @@ const pod = (name: string, namespace: string, serviceAccount: string, node: stri
 
 export async function startTestCa(change: Partial<CaServiceOptions> = {}): Promise<TestCa> {
   const dir = await mkdtemp(join(tmpdir(), "lateen-ca-"));
-  const authority = await openAuthority({ dir: join(dir, "ca"), trustDomain: "td", nowMs: Date.now });
+  const authority = await openAuthority({ keys: join(dir, "ca"), trustDomain: "td", nowMs: Date.now });
   const key = generateTokenKey();
   const verifyToken = localTokenVerifier({ publicKeyPem: key.publicKeyPem, audience: "istio-ca", nowMs: Date.now });
   const pods = [pod("ztunnel-a", "istio-system", "ztunnel", "node-a"), pod("app", "ns", "sa", "node-a")];

@@ -53,4 +53,11 @@ export { type StatusTarget, type StatusWriterOptions, createStatusWriter } from 
 export { type ReviewedToken, type TokenReviewOptions, createTokenReviewer } from "./token-review.ts";
 export { type WorkOutcome, type WorkQueue, type WorkQueueOptions, createWorkQueue, workDone } from "./work-queue.ts";
 export { monotonicClock } from "./monotonic-clock.ts";
-export { type ResourceFollower, type ResourceFollowerOptions, followResources } from "./resource-follower.ts";
+export {
+  type AboutBad,
+  apiResourceOf,
+  decoderOf,
+  type ResourceFollower,
+  type ResourceFollowerOptions,
+  followResources,
+} from "./resource-follower.ts";

@@ -19,12 +19,16 @@ import {
 } from "./reflector-machine.ts";
 
 /** What one object is to its reader; `bad` keeps the last good value of the object in force. */
-export type Decoded<T> = { readonly t: "good"; readonly value: T } | { readonly t: "bad"; readonly why: string };
+export type Decoded<T> =
+  | { readonly t: "good"; readonly value: T }
+  /** `about`: whatever its reader wants to know of it all the same. */
+  | { readonly t: "bad"; readonly why: string; readonly about?: unknown };
 
 /** An object that cannot be read. */
 export interface BadObject {
   readonly key: string;
   readonly why: string;
+  readonly about?: unknown;
 }
 
 export interface ReflectorChange<T> {
@@ -44,6 +48,8 @@ export interface ReflectorOptions<T> {
   readonly form?: "whole" | "metadata";
   /** Keeps of an object what its reader needs: nothing else of it is held. Must not throw. */
   readonly decode: (raw: unknown) => Decoded<T>;
+  /** Who tells of objects that cannot be read: the log, or the reader, who hears of them by `onChange` too. */
+  readonly badObjects?: "log" | "reader";
   /** Hears each new state, after it can be read; the first call means that all is there. Must not throw. */
   readonly onChange?: (changes: readonly ReflectorChange<T>[]) => void;
   readonly log: Logger;
@@ -83,11 +89,6 @@ export function startReflector<T>(o: ReflectorOptions<T>): Reflector<T> {
   return reflector;
 }
 
-interface Held<T> {
-  readonly good: T | undefined;
-  readonly bad: string | null;
-}
-
 class ApiReflector<T> implements Reflector<T> {
   readonly resource: ApiResource;
   readonly bad = new Map<string, BadObject>();
@@ -95,7 +96,7 @@ class ApiReflector<T> implements Reflector<T> {
   readonly #clock: Clock;
   readonly #machine: ReflectorMachine;
   readonly #objects = new Map<string, T>();
-  readonly #staged = new Map<string, Held<T> | null>();
+  readonly #staged = new Map<string, Decoded<T> | null>();
   readonly #synced = Promise.withResolvers<void>();
   #hasSynced = false;
   #closed = false;
@@ -210,22 +211,18 @@ class ApiReflector<T> implements Reflector<T> {
   }
 
   #put({ key, raw }: RawItem): void {
-    const decoded = this.#o.decode(raw);
-    const held = decoded.t === "good" ? { good: decoded.value, bad: null } : { good: undefined, bad: decoded.why };
-    this.#staged.set(key, held);
+    this.#staged.set(key, this.#o.decode(raw));
   }
 
   #commit(): void {
     const changes: ReflectorChange<T>[] = [];
-    for (const [key, held] of this.#staged) {
+    let judged = false;
+    for (const [key, decoded] of this.#staged) {
       const before = this.#objects.get(key);
-      if (held?.bad != null) {
-        // The last good value stays in force; a new object that cannot be read is as if it were not there.
-        this.#judge(key, held.bad);
-        continue;
-      }
-      this.#judge(key, null);
-      const after = held?.good;
+      judged = this.#judge(key, decoded?.t === "bad" ? decoded : null) || judged;
+      // The last good value stays in force; a new object that cannot be read is as if it were not there.
+      if (decoded?.t === "bad") continue;
+      const after = decoded?.value;
       if (after === undefined) this.#objects.delete(key);
       else this.#objects.set(key, after);
       if (before !== undefined || after !== undefined) changes.push({ key, before, after });
@@ -235,21 +232,24 @@ class ApiReflector<T> implements Reflector<T> {
     this.#hasSynced = true;
     this.#o.metrics?.objects(this.resource.kind, this.#objects.size, this.bad.size);
     this.#o.metrics?.changed(this.resource.kind, changes);
-    if (first || changes.length > 0) this.#o.onChange?.(changes);
+    const heard = judged && this.#o.badObjects === "reader";
+    if (first || changes.length > 0 || heard) this.#o.onChange?.(changes);
     if (first) this.#synced.resolve();
   }
 
-  /** A bad object is told once, and once more when it is mended or gone. */
-  #judge(key: string, why: string | null): void {
-    const { log, resource } = this.#o;
+  /** A bad object is told once, and once more when it is mended or gone. @returns whether that is new */
+  #judge(key: string, verdict: { readonly why: string; readonly about?: unknown } | null): boolean {
+    const { log, resource, badObjects } = this.#o;
     const before = this.bad.get(key)?.why;
-    if (why === null) {
-      if (this.bad.delete(key)) log.info("an object can be read again", { kind: resource.kind, object: key });
-      return;
-    }
-    this.bad.set(key, { key, why });
-    if (before !== why)
-      log.error("cannot read an object, its last good state stays", { kind: resource.kind, object: key, why });
+    const why = verdict?.why ?? null;
+    if (verdict === null) this.bad.delete(key);
+    else this.bad.set(key, { key, why: verdict.why, about: verdict.about });
+    if (before === (why ?? undefined)) return false;
+    if (badObjects === "reader") return true;
+    const fields = { kind: resource.kind, object: key };
+    if (why === null) log.info("an object can be read again", fields);
+    else log.error("cannot read an object, its last good state stays", { ...fields, why });
+    return true;
   }
 
   #note(event: ReflectorNote, detail: string): void {

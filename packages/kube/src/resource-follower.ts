@@ -1,4 +1,5 @@
 import {
+  type FieldProblem,
   type Kind,
   type Resource,
   type Resources,
@@ -9,6 +10,7 @@ import {
 } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import type { ApiClient } from "./api-client.ts";
+import { type Condition, readConditions } from "./conditions.ts";
 import type { ApiResource } from "./api-resource.ts";
 import type { KubeMetrics } from "./kube-metrics.ts";
 import { CUSTOM_RESOURCE_DEFINITIONS } from "./objects.ts";
@@ -18,7 +20,10 @@ import type { ReflectorTiming } from "./reflector-machine.ts";
 export interface ResourceFollowerOptions {
   readonly client: ApiClient;
   readonly kinds: readonly Kind[];
-  /** Hears what changed, kind by kind; the keys are `namespace/name`, or the names of kinds without namespaces. Must not throw. */
+  /**
+   * Hears what changed, kind by kind, and that objects became bad or good; the keys are `namespace/name`, or the names of kinds
+   * without namespaces. Must not throw.
+   */
   readonly onChange: (kind: Kind, changes: readonly ReflectorChange<Resource>[]) => void;
   readonly log: Logger;
   readonly metrics?: KubeMetrics;
@@ -31,7 +36,7 @@ export interface ResourceFollower extends Disposable {
   synced(o?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Kinds that are not there yet. */
   pending(): readonly Kind[];
-  of(kind: Kind): Reflector<Resource>;
+  of<K extends Kind>(kind: K): Reflector<Resources[K]>;
 }
 
 /** The API server's name of a kind. */
@@ -56,6 +61,7 @@ export function followResources(o: ResourceFollowerOptions): ResourceFollower {
         ...common,
         resource: apiResourceOf(kind),
         decode: decoderOf(kind),
+        badObjects: "reader",
         onChange: (changes) => o.onChange(kind, changes),
       }),
     ]),
@@ -84,7 +90,7 @@ export function followResources(o: ResourceFollowerOptions): ResourceFollower {
     of(kind) {
       const found = reflectors.get(kind);
       if (found === undefined) throw new RangeError(`${kind} is not followed`);
-      return found;
+      return found as unknown as Reflector<Resources[typeof kind]>; // made for that kind above
     },
     [Symbol.dispose]() {
       for (const r of [...all, definitions]) r[Symbol.dispose]();
@@ -107,7 +113,25 @@ export function decoderOf<K extends Kind>(kind: K): (raw: unknown) => Decoded<Re
       case "unknown-kind":
         return { t: "bad", why: `${parsed.kind} of ${parsed.apiVersion} is not read` };
       case "invalid":
-        return { t: "bad", why: parsed.problems.map((p) => `${formatPath(p.path)}: ${p.message}`).join("; ") };
+        return { t: "bad", why: parsed.problems.map(describe).join("; "), about: aboutBad(raw) };
     }
   };
+}
+
+const describe = ({ path, message }: FieldProblem): string =>
+  path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+
+/** What a status writer needs of an object that cannot be read, to say so in it. */
+export interface AboutBad {
+  readonly generation: number | undefined;
+  readonly conditions: readonly Condition[];
+}
+
+function aboutBad(raw: unknown): AboutBad {
+  const { metadata, status } = raw as {
+    readonly metadata?: { readonly generation?: unknown };
+    readonly status?: unknown;
+  };
+  const generation = typeof metadata?.generation === "number" ? metadata.generation : undefined;
+  return { generation, conditions: readConditions(status) };
 }

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { type ApiServer, crdOf, requireApiServer, serviceAccountToken, startApiServer } from "@lateen/test-cluster";
-import type { Resources } from "@lateen/resources";
 import { eventually } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ApiClient } from "./api-client.ts";
@@ -83,7 +82,7 @@ describe.skipIf(requireApiServer())("writing to a real API server", () => {
         owner: "lateen-status",
         owned: new Set(["ZtunnelAccepted", "WaypointAccepted"]),
         target(key) {
-          const found = follower.of("AuthorizationPolicy").get(key) as Resources["AuthorizationPolicy"] | undefined;
+          const found = follower.of("AuthorizationPolicy").get(key);
           if (found === undefined) return null;
           const { namespace = "", name, generation } = found.metadata;
           const conditions = readConditions(found.status);

@@ -9,7 +9,7 @@ export {
   staticStrict,
 } from "./peer-authentication.ts";
 export { type MeshModel, type MeshModelOptions, type MeshSources, meshModel } from "./mesh-model.ts";
-export { ResourceModel } from "./resource-model.ts";
+export { FOLLOWED_KINDS, type ResourceChange, ResourceModel, keyInKind } from "./resource-model.ts";
 export {
   REDIRECTION_ANNOTATION,
   type WorkloadContext,

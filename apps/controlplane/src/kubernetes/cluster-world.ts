@@ -1,0 +1,136 @@
+import { createHash } from "node:crypto";
+import { hostname } from "node:os";
+import { type Authority, openAuthority } from "@lateen/ca";
+import { Code, MeshError } from "@lateen/errors";
+import {
+  type ApiClient,
+  type ClusterAccess,
+  createApiClient,
+  createKubeMetrics,
+  createTokenReviewer,
+  kubeconfigAccess,
+  podAccess,
+} from "@lateen/kube";
+import { createBackoff, retry } from "@lateen/lifecycle";
+import { type Logging, createRegistry } from "@lateen/telemetry";
+import { FOLLOWED_KINDS } from "@lateen/translation";
+import type { Config } from "../config.ts";
+import type { World } from "../world.ts";
+import { type KubeSource, kubeSource } from "./kube-source.ts";
+import { SecretStore } from "./secret-store.ts";
+import { type Writers, startWriters } from "./writers.ts";
+
+/**
+ * A mesh on a cluster: its API server for objects and tokens, Secrets for keys; conditions, roots and bundles are written back.
+ * Waits for an API server that is away.
+ * @throws MeshError BAD_INPUT when there is no access to a cluster, or its Secrets hold what cannot be used; the signal's reason
+ */
+export async function clusterWorld(config: Config, logging: Logging, signal: AbortSignal): Promise<World> {
+  const access = await accessOf(config);
+  const client = createApiClient(access, { userAgent: "lateen-controlplane" });
+  const log = logging.logger("kube");
+  const metrics = createKubeMetrics(createRegistry());
+  try {
+    const authority = await clusterAuthority(config, client, { logging, signal });
+    let source: KubeSource | null = null;
+    let writers: Writers | null = null;
+    return {
+      authority,
+      verifyToken: createTokenReviewer({
+        client,
+        audiences: config.TOKEN_AUDIENCES,
+        nowMs: Date.now,
+        digest: (token) => createHash("sha256").update(token).digest("base64"),
+      }),
+      async openSource(onNews, stop) {
+        const pending = (kinds: readonly string[]): void => log.debug("waiting", { kinds: kinds.join(" ") });
+        source = await kubeSource({
+          client,
+          kinds: FOLLOWED_KINDS,
+          onNews,
+          log,
+          metrics,
+          signal: stop,
+          onPending: pending,
+        });
+        return source;
+      },
+      async startWriters(feed) {
+        if (source === null) throw new MeshError(Code.Bug, "Cannot write: nothing is followed yet");
+        writers = await startWriters({
+          ...writerOptions(config),
+          client,
+          source,
+          feed,
+          logging,
+          metrics,
+          rootsPem: () => authority.rootsPem,
+        });
+        return writers;
+      },
+      describe: () => describe(client, source, writers),
+      [Symbol.asyncDispose]() {
+        client[Symbol.dispose]();
+        return Promise.resolve();
+      },
+    };
+  } catch (error) {
+    client[Symbol.dispose]();
+    throw error;
+  }
+}
+
+const writerOptions = (
+  config: Config,
+): { namespace: string; revision: string; identity: string; services: string[] } => ({
+  namespace: config.POD_NAMESPACE,
+  revision: config.REVISION,
+  identity: config.POD_NAME === "" ? hostname() : config.POD_NAME,
+  services: ["istiod", "lateen-controlplane", ...(config.REVISION === "default" ? [] : [`istiod-${config.REVISION}`])],
+});
+
+function describe(client: ApiClient, source: KubeSource | null, writers: Writers | null): unknown {
+  const kinds = FOLLOWED_KINDS.map((kind) => [kind, source?.follower.of(kind).describe() ?? null]);
+  const leader = writers === null ? null : { leads: writers.election.leads, holder: writers.election.holder };
+  return { source: "kubernetes", server: client.server, kinds: Object.fromEntries(kinds) as unknown, leader };
+}
+
+async function accessOf(config: Config): Promise<ClusterAccess> {
+  if (config.KUBECONFIG !== "") return kubeconfigAccess(config.KUBECONFIG, config.KUBE_CONTEXT);
+  const { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = config;
+  const access = await podAccess(
+    { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT },
+    { nowMs: () => performance.now() },
+  );
+  if (access !== null) return access;
+  throw new MeshError(
+    Code.BadInput,
+    "Cannot reach a cluster: this is no pod with a service account, and KUBECONFIG is empty",
+  );
+}
+
+/** Replicas may start together: whoever is second with the Secret takes what the first wrote. */
+async function clusterAuthority(
+  config: Config,
+  client: ApiClient,
+  o: { readonly logging: Logging; readonly signal: AbortSignal },
+): Promise<Authority> {
+  const log = o.logging.logger("ca");
+  const open = async (): Promise<Authority> =>
+    openAuthority({
+      keys: await SecretStore.open(client, config.POD_NAMESPACE),
+      trustDomain: config.TRUST_DOMAIN,
+      nowMs: Date.now,
+      defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
+      maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
+    });
+  const authority = await retry(open, {
+    backoff: createBackoff({ baseMs: 200, maxMs: 10_000, random: Math.random }),
+    signal: o.signal,
+    isFinal: (error) => !MeshError.is(error, Code.Unavailable) && !MeshError.is(error, Code.Timeout),
+    onRetry: (error, pauseMs) =>
+      log.warn("cannot open the authority yet", { error: String(error), pauseMs: Math.round(pauseMs) }),
+  });
+  for (const problem of authority.problems) log.warn(problem);
+  return authority;
+}

@@ -1,0 +1,110 @@
+import {
+  type ApiClient,
+  type Election,
+  type KubeMetrics,
+  type LeaseTiming,
+  type WorkQueue,
+  joinElection,
+} from "@lateen/kube";
+import { type Scope, createScope } from "@lateen/lifecycle";
+import type { Logger, Logging } from "@lateen/telemetry";
+import type { MeshFeed } from "../mesh-feed.ts";
+import type { ObjectNews } from "../object-source.ts";
+import type { KubeSource } from "./kube-source.ts";
+import { policyStatus } from "./policy-status.ts";
+import { rootConfigMaps } from "./root-config-maps.ts";
+import { webhookBundles } from "./webhook-bundles.ts";
+
+export interface WritersOptions {
+  readonly client: ApiClient;
+  readonly source: KubeSource;
+  readonly feed: MeshFeed;
+  readonly rootsPem: () => string;
+  /** The control plane's own. */
+  readonly namespace: string;
+  readonly revision: string;
+  /** Of this replica. */
+  readonly identity: string;
+  readonly services: readonly string[];
+  readonly logging: Logging;
+  readonly metrics: KubeMetrics;
+  readonly timing?: LeaseTiming;
+}
+
+/** What this control plane writes, as long as it leads its revision. */
+export interface Writers extends AsyncDisposable {
+  readonly election: Election;
+  /** To be told of everything that the source tells. */
+  heard(news: ObjectNews): void;
+}
+
+/** All writers of a revision are led by one replica. */
+export const leaseName = (revision: string): string =>
+  revision === "default" ? "lateen-controlplane" : `lateen-controlplane-${revision}`;
+
+/**
+ * Starts the writers: roots in every namespace, bundles of webhooks, conditions of policies. Each knows by itself what there is to
+ * do; only the leader does it.
+ */
+export async function startWriters(o: WritersOptions): Promise<Writers> {
+  await using scope = createScope();
+  const log = o.logging.logger("writers");
+  const common = { client: o.client, log, metrics: o.metrics };
+  const { follower } = o.source;
+  const roots = scope.own(
+    rootConfigMaps({
+      ...common,
+      namespaces: follower.of("Namespace"),
+      isSelected: () => true,
+      rootsPem: o.rootsPem,
+    }),
+  );
+  const { revision, namespace, services, rootsPem } = o;
+  const webhooks = scope.own(webhookBundles({ ...common, revision, namespace, services, rootsPem }));
+  const policies = scope.own(policyStatus({ ...common, follower, effects: o.feed.model.policyEffects }));
+  roots.allChanged();
+  const queues = [roots.queue, webhooks.queue, policies.queue];
+  const election = scope.own(elect(o, queues, log));
+  const owned = scope.move();
+  return {
+    election,
+    heard({ changes }) {
+      for (const { kind, key } of changes) {
+        if (kind === "Namespace") roots.namespaceChanged(key);
+        if (kind === "AuthorizationPolicy") policies.queue.add(key);
+      }
+      for (const key of follower.of("AuthorizationPolicy").bad.keys()) policies.queue.add(key);
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** The queues are worked on while this replica leads; leaving waits for what is under way. */
+function elect(o: WritersOptions, queues: readonly WorkQueue[], log: Logger): Election {
+  const terms: Scope = createScope();
+  const election = joinElection({
+    client: o.client,
+    namespace: o.namespace,
+    name: leaseName(o.revision),
+    identity: o.identity,
+    log,
+    metrics: o.metrics,
+    ...(o.timing === undefined ? {} : { timing: o.timing }),
+    onLead(signal) {
+      const term = Promise.all(queues.map((queue) => queue.run(signal)));
+      terms.defer(async () => void (await term));
+    },
+  });
+  return {
+    get leads() {
+      return election.leads;
+    },
+    get holder() {
+      return election.holder;
+    },
+    async [Symbol.asyncDispose]() {
+      await election[Symbol.asyncDispose]();
+      await terms[Symbol.asyncDispose]();
+    },
+  };
+}
