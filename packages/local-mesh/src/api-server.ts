@@ -9,7 +9,7 @@ import { lastLines, logTail } from "./bounded-log.ts";
 
 /** What the daemon offers to its clients. */
 export interface MeshApi {
-  status(): MeshStatus;
+  status(): Promise<MeshStatus>;
   /** Resolves with the status once `ready` or `settled` holds, or at the deadline with whatever is. */
   waitFor(what: "ready" | "settled", timeoutMs: number): Promise<MeshStatus>;
   /** @returns what was done, one line each @throws MeshError BAD_INPUT with every problem */

@@ -26,6 +26,8 @@ export interface Component {
 }
 
 const DISCOVERY_PORT = 15_012;
+/** Of the control plane, on loopback. */
+export const DEBUG_PORT = 15_014;
 /** The name of the control plane's certificate in every mesh. */
 const DISCOVERY_NAME = "istiod.istio-system.svc";
 
@@ -47,6 +49,7 @@ export function controlPlaneComponent(o: {
       CONFIG_DIRS: sources.join(":"),
       STATE_DIR: folders.controlPlane,
       DISCOVERY_ADDRESS: `[::]:${DISCOVERY_PORT}`,
+      DEBUG_ADDRESS: `127.0.0.1:${DEBUG_PORT}`,
       TOKEN_KEY_FILE: tokenKeyFile(folders),
       SERVER_NAMES: [DISCOVERY_NAME, topology.control.v4, topology.control.v6].join(","),
       CA_TRUSTED_NODE_ACCOUNTS: `${SYSTEM_NAMESPACE}/ztunnel`,

@@ -24,6 +24,7 @@ import {
   startComponent,
   ztunnelComponent,
 } from "./components.ts";
+import { controlPlaneProblems } from "./control-plane-problems.ts";
 import { type Fabric, openFabric } from "./fabric.ts";
 import { findPod } from "./find-pod.ts";
 import { type ManifestSource, openManifestSource } from "./manifest-source.ts";
@@ -285,10 +286,16 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
+  /** Both read the same files, so most of what they say is the same. */
+  async #withControlPlaneProblems(status: MeshStatus): Promise<MeshStatus> {
+    const found = this.#fabric === null ? [] : await controlPlaneProblems(this.#fabric.control.fd);
+    return { ...status, problems: [...new Set([...status.problems, ...found])] };
+  }
+
   #api(): MeshApi {
     return {
-      status: () => this.#status(),
-      waitFor: (what, timeoutMs) => this.#waitFor(what, timeoutMs),
+      status: () => this.#withControlPlaneProblems(this.#status()),
+      waitFor: async (what, timeoutMs) => this.#withControlPlaneProblems(await this.#waitFor(what, timeoutMs)),
       apply: (yaml) => this.#applied().apply(yaml),
       delete: (objects) => this.#applied().delete(objects),
       exec: (asked) => this.#exec(asked),
