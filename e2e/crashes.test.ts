@@ -21,7 +21,7 @@ describe.skipIf(requireRoot())(`parts that are killed at random moments (E2E_SEE
   let forbidden: Traffic;
 
   beforeAll(async () => {
-    mesh = await TestMesh.up("pair");
+    mesh = await TestMesh.up(["pair"]);
     const [client, intruder, server] = await Promise.all(["client", "intruder", "server"].map((n) => mesh.pod(n)));
     await server!.listen(PORT, echo);
     link = new LinkWatch(await mesh.nodeNetns("node-1"), { sees: "everything", markers: [marker] });

@@ -1,7 +1,8 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { type Netns, openNetns, openRtnetlink } from "@lateen/linux";
 import {
   type CapturedOutput,
   type KeeperRecord,
@@ -28,11 +29,13 @@ export interface MeshHome extends Disposable {
 
 const NAME = "e2e";
 
-/** Makes a home with a copy of `e2e/topologies/<topology>`, or of any other folder of YAML. */
-export function meshHome(topology: string): MeshHome {
+/** Makes a home with copies of folders in `e2e/topologies`. */
+export function meshHome(...topologies: readonly string[]): MeshHome {
   const root = mkdtempSync(path.join(tmpdir(), "lateen-e2e-"));
+  chmodSync(root, 0o711); // a workload may run as another user, and has its data below
   const manifests = path.join(root, "manifests");
-  cpSync(path.resolve(import.meta.dirname, "../topologies", topology), manifests, { recursive: true });
+  for (const name of topologies)
+    cpSync(path.resolve(import.meta.dirname, "../topologies", name), manifests, { recursive: true });
   mkdirSync(path.join(root, "tmp"));
   const env = {
     PATH: `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`,
@@ -79,8 +82,8 @@ export class TestMesh implements AsyncDisposable {
   }
 
   /** @throws Error with what the command said, when the mesh does not come up */
-  static async up(topology: string, o: UpOptions = {}): Promise<TestMesh> {
-    const home = meshHome(topology);
+  static async up(topologies: readonly string[], o: UpOptions = {}): Promise<TestMesh> {
+    const home = meshHome(...topologies);
     try {
       return await TestMesh.upIn(home, o);
     } catch (e) {
@@ -141,6 +144,31 @@ export class TestMesh implements AsyncDisposable {
   async nodeNetns(node: string): Promise<string> {
     const found = (await this.status()).nodes.find((n) => n.name === node);
     return this.netnsOf(found?.cni.pid);
+  }
+
+  /** Takes away what joins a node to the others, as if the cable were cut; disposing of the result mends it. */
+  cutOff(node: string): Disposable {
+    const port = `to-${node}`;
+    const set = (up: boolean): void => {
+      using bridge = this.#bridgeOf(port);
+      using links = openRtnetlink(bridge.fd);
+      links.setLink(port, { up });
+    };
+    set(false);
+    return { [Symbol.dispose]: () => set(true) };
+  }
+
+  /** The daemon alone holds the bridge's namespace: no process is in it. */
+  #bridgeOf(port: string): Netns {
+    for (const fd of readdirSync(`/proc/${this.daemonPid}/fd`)) {
+      const held = `/proc/${this.daemonPid}/fd/${fd}`;
+      if (!readlinkSync(held).startsWith("net:[")) continue;
+      const netns = openNetns(held);
+      using links = openRtnetlink(netns.fd);
+      if (links.link(port) !== null) return netns;
+      netns[Symbol.dispose]();
+    }
+    throw new Error(`The mesh has no link ${port}`);
   }
 
   /** Control plane, agents and proxies by name: `controlplane`, `cni-node-1`, `ztunnel-node-1` and so on. */

@@ -1,7 +1,24 @@
+import { Buffer } from "node:buffer";
 import net from "node:net";
 import { once } from "node:events";
 import { type Netns, openNetns, socketFactory } from "@lateen/linux";
 import type { PodReport } from "@lateen/local-mesh";
+
+/** Everything until the other end ends. Unlike Node's own helpers it leaves our end open. */
+export async function readAll(socket: net.Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  await once(socket, "end");
+  return Buffer.concat(chunks);
+}
+
+/** Waits until a connection is over, however it ended. @returns why, "" when it ended in order */
+export async function over(socket: net.Socket): Promise<string> {
+  let why = "";
+  socket.on("error", (e: NodeJS.ErrnoException) => (why = e.code ?? e.message)).resume();
+  if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve));
+  return why;
+}
 
 /** A pod, in whose network this test opens sockets of its own: the pod's rules capture them as those of its processes. */
 export class TestPod implements Disposable {
