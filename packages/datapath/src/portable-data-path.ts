@@ -1,15 +1,14 @@
 import { closeSync } from "node:fs";
 import { type Server, Socket, createServer } from "node:net";
-import { formatSocketAddress } from "@lateen/addresses";
 import type { ByteStream } from "@lateen/byte-stream";
 import { BlockPool } from "./output.ts";
-import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { errorCode, errorText } from "./close-reason.ts";
+import { type Result, fail, ok } from "@lateen/errors";
 import { NodeSocketStream, socketAddress } from "./node-stream.ts";
 import type { Cancel, ConnectOptions, DataPath, ListenOptions, SecureOptions, SocketFactory } from "./port.ts";
 import type { Listener, SecureStream, SocketStream } from "./streams.ts";
 import { secureNode } from "./secure.ts";
 import { nodeCredentials } from "./node-credentials.ts";
+import { cannotConnect, cannotListen, connectTimeout } from "./socket-errors.ts";
 
 /**
  * Write-buffer mark of our sockets. Large enough that a sender is not stopped and started for every few records.
@@ -156,29 +155,6 @@ function bindProblem(options: ListenOptions): string {
   return options.address.port > 0 && options.address.port < 1024
     ? "address is in use, not available or not permitted"
     : "address is in use or not available";
-}
-
-function cannotListen(options: ListenOptions, why: unknown): MeshError {
-  if (MeshError.is(why)) return why;
-  const text = typeof why === "string" ? why : errorText(why);
-  return new MeshError(Code.Unavailable, `Cannot listen on ${formatSocketAddress(options.address)}: ${text}`);
-}
-
-function cannotConnect(options: ConnectOptions, error: unknown): MeshError {
-  if (MeshError.is(error)) return error;
-  const to = formatSocketAddress(options.to);
-  return new MeshError(
-    Code.Unavailable,
-    `Cannot connect to ${to}: ${errorText(error)}`,
-    { errno: errorCode(error) },
-    error,
-  );
-}
-
-function connectTimeout(options: ConnectOptions): MeshError {
-  const { timeoutMs } = options;
-  const to = formatSocketAddress(options.to);
-  return new MeshError(Code.Timeout, `Cannot connect to ${to}: no answer within ${timeoutMs} ms`, { timeoutMs });
 }
 
 /**

@@ -17,6 +17,7 @@ import {
 } from "./suite-stage.ts";
 
 export type { DataPathRig };
+export { type Tunnel, dataPathStreamSuite } from "./stream-suite.ts";
 
 type Case = readonly [name: string, run: (stage: Stage) => Promise<void>];
 

@@ -87,13 +87,14 @@ export class TlsRecords<M extends Block> {
   }
 
   /**
-   * Moves kept bytes to the beginning of `memory`, where the next bytes received belong behind them.
+   * Moves kept bytes into `memory`, where what is received next belongs behind them.
+   * @param at where to; the beginning when absent
    * @returns how many
    */
-  recall(memory: M): number {
+  recall(memory: M, at = 0): number {
     const count = this.#kept.length;
     if (count === 0) return 0;
-    memory.bytes.set(this.#kept);
+    memory.bytes.set(this.#kept, at);
     this.#kept = NOTHING;
     return count;
   }

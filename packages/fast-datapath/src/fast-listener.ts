@@ -1,0 +1,100 @@
+import type { SocketAddress } from "@lateen/addresses";
+import type { Listener, SocketStream } from "@lateen/datapath";
+import { EPOLLIN, acceptStream, closeStream, localAddress } from "@lateen/linux";
+import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "./errno.ts";
+import { FastSocket } from "./fast-socket.ts";
+import type { Loop, Place, Pollable } from "./loop.ts";
+import type { Cancel } from "./timer-wheel.ts";
+import type { Source, Tenant } from "./turns.ts";
+
+/** Connections taken before others have their turn, and what each costs of it. */
+const BATCH = 16;
+const ACCEPT_COST = 8192;
+/** The process or the machine has no descriptor or memory left: the connections wait in the kernel meanwhile. */
+const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+const EXHAUSTED_PAUSE_MS = 100;
+
+export interface ListenerParts {
+  readonly fd: number;
+  readonly tenant: Tenant;
+  readonly transparent: boolean;
+  /** Where it was to listen, should the kernel not say. */
+  readonly address: SocketAddress;
+}
+
+export class FastListener implements Listener, Pollable, Source {
+  readonly address: SocketAddress;
+  readonly transparent: boolean;
+  readonly tenant: Tenant;
+  queued = false;
+  next: Source | null = null;
+  readonly fd: number;
+  readonly #loop: Loop;
+  readonly #onStream: (stream: SocketStream) => void;
+  readonly #place: Place;
+  #retry: Cancel | null = null;
+  #open = true;
+
+  /** Owns `fd`. */
+  constructor(loop: Loop, parts: ListenerParts, onStream: (stream: SocketStream) => void) {
+    this.#loop = loop;
+    this.fd = parts.fd;
+    this.tenant = parts.tenant;
+    this.transparent = parts.transparent;
+    this.address = localAddress(parts.fd) ?? parts.address;
+    this.#onStream = onStream;
+    this.#place = loop.register(parts.fd, this);
+  }
+
+  ready(events: number): void {
+    if ((events & EPOLLIN) !== 0) this.#loop.turns.enqueue(this);
+  }
+
+  serve(): number {
+    for (let taken = 1; this.#open; taken++) {
+      const accepted = acceptStream(this.fd);
+      if (typeof accepted === "number") {
+        this.#refused(-accepted);
+        return taken * ACCEPT_COST;
+      }
+      this.#take(accepted.fd, accepted.remote);
+      if (taken === BATCH) {
+        this.#loop.turns.enqueue(this);
+        return BATCH * ACCEPT_COST;
+      }
+    }
+    return 0;
+  }
+
+  #take(fd: number, remote: SocketAddress | null): void {
+    const loop = this.#loop;
+    const stream = new FastSocket(loop, { fd, tenant: loop.turns.hold(this.tenant.name), remote, place: null });
+    loop.guard(stream, () => this.#onStream(stream));
+  }
+
+  #refused(errno: number): void {
+    if (errno === EAGAIN) return;
+    if (!EXHAUSTED.has(errno)) {
+      this.#loop.turns.enqueue(this); // that one connection broke before it was taken; others may wait
+      return;
+    }
+    this.#retry ??= this.#loop.after(EXHAUSTED_PAUSE_MS, () => {
+      this.#retry = null;
+      if (this.#open) this.#loop.turns.enqueue(this);
+    });
+  }
+
+  /** An exception while accepting is not the listener's fault: it goes on. */
+  fault(): void {
+    if (this.#loop.closed) this.close();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#retry?.();
+    this.#loop.remove(this.fd, this.#place);
+    this.#loop.turns.release(this.tenant);
+    closeStream(this.fd);
+  }
+}

@@ -1,0 +1,1 @@
+export { FastDataPath, type FastDataPathOptions } from "./fast-data-path.ts";

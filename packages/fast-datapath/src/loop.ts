@@ -1,0 +1,315 @@
+import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IoVector, Memory, Poller } from "@lateen/linux";
+import { OutputBlock, outputBytes } from "@lateen/tls-records";
+import { BlockPool } from "./out-queue.ts";
+import { type Cancel, TimerWheel } from "./timer-wheel.ts";
+import { type Source, Turns } from "./turns.ts";
+
+interface Faulty {
+  /** An exception came out of something that was called for it: it is to be over, whatever state it is in. */
+  fault(): void;
+}
+
+/** A descriptor in the loop. */
+export interface Pollable extends Faulty {
+  /** Something happened to the descriptor: bits of epoll. */
+  ready(events: number): void;
+}
+
+/** Something with bytes collected that must leave before the memory they lie in is used again. */
+export interface Flushable extends Faulty {
+  flush(): void;
+}
+
+/** A descriptor's place in the loop. */
+export interface Place {
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/** Everything that can happen, each once per change: no interest ever needs changing, and nothing is reported in vain again. */
+const EVERY_EDGE = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+const MAX_EVENTS = 512;
+/** Bytes received in one turn lie here until they were sent on. A little less than 16 records, so that heads fit in. */
+const RECEIVE_BYTES = 262_144;
+/** A read gets at least this much room; else what is collected leaves first. */
+const MIN_READ = 65_536;
+const STAGE_BYTES = 65_536;
+const SCRATCH_BYTES = 65_536;
+/** Rounds of deferred work before the world outside is looked at again. */
+const MAX_ROUNDS = 16;
+/** Records sealed before they are sent, and blocks for that; a tunnel with much to send needs one. */
+const RECORDS = 16;
+const MAX_OUTPUTS = 4;
+const KEPT_VECTORS = 128;
+const VECTOR_PIECES = 128;
+
+/**
+ * The loop of one data thread: waits on descriptors, gives each tenant its turn, runs deferred work and timers, and sends what
+ * was written at the end of each batch. Nothing in it uses the runtime's own loop.
+ */
+export class Loop implements Disposable {
+  readonly turns: Turns;
+  readonly blocks = new BlockPool();
+  /** Where sockets receive. What lies here is lent to handlers, and good until the next flush. */
+  readonly received = new Memory(RECEIVE_BYTES);
+  readonly receivedView: Uint8Array;
+  /** Used of it in this batch. */
+  #filled = 0;
+  readonly #stage = new Memory(STAGE_BYTES);
+  #staged = 0;
+  readonly #poller = new Poller(MAX_EVENTS);
+  readonly #wheel: TimerWheel;
+  readonly #onFault: (fault: unknown) => void;
+  readonly #places: (Pollable | null)[] = [];
+  readonly #generations: number[] = [];
+  readonly #freeSlots: number[] = [];
+  #tasks: (() => void)[] = [];
+  #spareTasks: (() => void)[] = [];
+  #sealers: Flushable[] = [];
+  #sockets: Flushable[] = [];
+  readonly #vectors: IoVector[] = [];
+  readonly #outputs: OutputBlock<Memory>[] = [];
+  #outputsMade = 0;
+  #scratch = new Memory(SCRATCH_BYTES);
+  #stopped = false;
+  #closed = false;
+
+  /** @param onFault hears of exceptions that came out of handlers, each of which cost one connection */
+  constructor(onFault: (fault: unknown) => void) {
+    this.#onFault = onFault;
+    const { buffer, byteOffset, length } = this.received.bytes;
+    this.receivedView = new Uint8Array(buffer, byteOffset, length);
+    this.#wheel = new TimerWheel(this.nowMs());
+    this.turns = new Turns((source) => this.#serve(source));
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  after(ms: number, run: () => void): Cancel {
+    return this.#wheel.after(this.nowMs(), ms, run);
+  }
+
+  defer(run: () => void): void {
+    this.#tasks.push(run);
+  }
+
+  // ---- descriptors
+
+  /** Puts a descriptor into the loop. */
+  register(fd: number, pollable: Pollable): Place {
+    const slot = this.#freeSlots.pop() ?? this.#places.length;
+    const generation = (this.#generations[slot] ?? 0) + 1;
+    this.#places[slot] = pollable;
+    this.#generations[slot] = generation;
+    this.#poller.add(fd, EVERY_EDGE, slot, generation);
+    return { slot, generation };
+  }
+
+  /** Somebody else answers for the descriptor from now on. */
+  handOver(place: Place, to: Pollable): void {
+    this.#places[place.slot] = to;
+  }
+
+  /** Takes a descriptor out, before it is closed or passed on. Events of it that were fetched already are dropped. */
+  remove(fd: number, place: Place): void {
+    if (this.#generations[place.slot] !== place.generation) return;
+    this.#places[place.slot] = null;
+    this.#generations[place.slot] = (place.generation + 1) & 0x3fff_ffff;
+    this.#freeSlots.push(place.slot);
+    this.#poller.remove(fd);
+  }
+
+  get descriptors(): number {
+    return this.#places.length - this.#freeSlots.length;
+  }
+
+  // ---- memory of a batch
+
+  /** Room to receive into, from `filled` on. Sends what was collected when too little is left. Never from inside a handler. */
+  room(): number {
+    if (RECEIVE_BYTES - this.#filled < MIN_READ) {
+      this.flush();
+      this.#filled = 0;
+    }
+    return RECEIVE_BYTES - this.#filled;
+  }
+
+  get filled(): number {
+    return this.#filled;
+  }
+
+  /** Takes note that these bytes are in use until the next flush. */
+  fill(to: number): void {
+    this.#filled = to;
+  }
+
+  /** Adds a copy of a few bytes to a vector, in memory that is good until the next flush. */
+  stage(bytes: Uint8Array, vector: IoVector): boolean {
+    if (this.#staged + bytes.length > STAGE_BYTES) return false;
+    this.#stage.bytes.set(bytes, this.#staged);
+    vector.add(this.#stage, this.#staged, bytes.length);
+    this.#staged += bytes.length;
+    return true;
+  }
+
+  takeVector(): IoVector {
+    return this.#vectors.pop() ?? new IoVector(VECTOR_PIECES);
+  }
+
+  giveVector(vector: IoVector): void {
+    vector.clear();
+    if (this.#vectors.length < KEPT_VECTORS) this.#vectors.push(vector);
+  }
+
+  /** A block to seal records into, until it was sent. When all are in use, one of those is sent first. */
+  takeOutput(): OutputBlock<Memory> {
+    if (this.#outputs.length === 0 && this.#outputsMade === MAX_OUTPUTS)
+      for (const s of this.#sealers) this.#flushOne(s);
+    const free = this.#outputs.pop();
+    if (free !== undefined) return free;
+    this.#outputsMade += 1;
+    return new OutputBlock(new Memory(outputBytes(RECORDS)));
+  }
+
+  giveOutput(block: OutputBlock<Memory>): void {
+    block.clear();
+    this.#outputs.push(block);
+  }
+
+  /** Memory of at least this size, good until it is asked for again. */
+  scratch(bytes: number): Memory {
+    if (this.#scratch.length < bytes) this.#scratch = new Memory(bytes);
+    return this.#scratch;
+  }
+
+  /** The socket has collected bytes. */
+  dirtySocket(socket: Flushable): void {
+    this.#sockets.push(socket);
+  }
+
+  /** A layer above sockets has collected bytes, which it will hand to its socket. */
+  dirtySealer(sealer: Flushable): void {
+    this.#sealers.push(sealer);
+  }
+
+  /** Sends everything that was collected. What a running handler was lent stays good. */
+  flush(): void {
+    for (let i = 0; i < this.#sealers.length; i++) this.#flushOne(this.#sealers[i]!); // grows: TLS may carry TLS
+    this.#sealers.length = 0;
+    for (let i = 0; i < this.#sockets.length; i++) this.#flushOne(this.#sockets[i]!);
+    this.#sockets.length = 0;
+    this.#staged = 0;
+  }
+
+  #flushOne(flushable: Flushable): void {
+    try {
+      flushable.flush();
+    } catch (fault) {
+      this.#fault(fault, flushable);
+    }
+  }
+
+  // ---- turning
+
+  /** Waits at most `maxWaitMs` (-1: for ever) and does what there is to do. */
+  turn(maxWaitMs: number): void {
+    const count = this.#poller.wait(this.#waitMs(maxWaitMs));
+    for (let i = 0; i < count; i++) {
+      const slot = this.#poller.token(i);
+      const target = this.#places[slot];
+      if (target === null || target === undefined || this.#generations[slot] !== this.#poller.extra(i)) continue;
+      try {
+        target.ready(this.#poller.events(i));
+      } catch (fault) {
+        this.#fault(fault, target);
+      }
+    }
+    this.#wheel.advance(this.nowMs(), this.#fire);
+    this.turns.step();
+    this.#settle();
+  }
+
+  /** Turns until `stop`. Holds up the thread. */
+  run(): void {
+    while (!this.#stopped) this.turn(-1);
+  }
+
+  /** Lets `run` return after the present turn. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  readonly #fire = (run: () => void): void => {
+    try {
+      run();
+    } catch (fault) {
+      this.#onFault(fault);
+    }
+  };
+
+  #waitMs(max: number): number {
+    if (this.#tasks.length > 0 || this.turns.waiting) return 0;
+    const timer = this.#wheel.waitMs(this.nowMs());
+    if (timer < 0) return max;
+    return max < 0 ? timer : Math.min(timer, max);
+  }
+
+  /** Runs something for a stream, which it costs when it throws. */
+  guard(of: Faulty, run: () => void): void {
+    try {
+      run();
+    } catch (fault) {
+      this.#fault(fault, of);
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  #serve(source: Source): number {
+    try {
+      return source.serve();
+    } catch (fault) {
+      this.#fault(fault, source);
+      return 0;
+    }
+  }
+
+  /** Runs deferred work and sends what was written, until both are done. */
+  #settle(): void {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      this.#runTasks();
+      this.flush();
+      this.#filled = 0;
+      if (this.#tasks.length === 0) return;
+    }
+  }
+
+  #runTasks(): void {
+    const tasks = this.#tasks;
+    this.#tasks = this.#spareTasks;
+    this.#spareTasks = tasks;
+    for (let i = 0; i < tasks.length; i++) this.#fire(tasks[i]!);
+    tasks.length = 0;
+  }
+
+  #fault(fault: unknown, of: Faulty): void {
+    try {
+      of.fault();
+    } finally {
+      this.#onFault(fault);
+    }
+  }
+
+  /** Ends everything that is in the loop, and the loop. */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopped = true;
+    for (const pollable of this.#places) pollable?.fault();
+    this.#poller[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,261 @@
+import type { SocketAddress } from "@lateen/addresses";
+import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
+import type { SecureStream } from "@lateen/datapath";
+import type { Memory } from "@lateen/linux";
+import { Opened, type OutputBlock, type TlsRecords } from "@lateen/tls-records";
+import { FastSocket } from "./fast-socket.ts";
+import type { Flushable, Loop } from "./loop.ts";
+
+/** A stream of TLS records on top of another stream. One shape for life. */
+export class FastSecureStream implements SecureStream, StreamHandler, Flushable {
+  readonly peerChainDer: readonly Uint8Array[];
+  readonly #loop: Loop;
+  readonly #carrier: ByteStream;
+  /** The carrier, if it is a socket of this loop: then records are opened where they were received. */
+  readonly #socket: FastSocket | null;
+  readonly #records: TlsRecords<Memory>;
+  #handler: StreamHandler | null = null;
+  #paused = false;
+  #readEnded = false;
+  #ending = false;
+  #aborted = false;
+  /** The carrier asked to wait. */
+  #full = false;
+  /** And so did we: `onWritable` is owed. */
+  #blocked = false;
+  /** Why we tore down the carrier, when its own reason says less. */
+  #failure: CloseReason | null = null;
+  #closed: CloseReason | null = null;
+  /** Where records of this batch are sealed; null when nothing was written since the last flush. */
+  #block: OutputBlock<Memory> | null = null;
+
+  // The four things that a finished handshake leaves.
+  constructor(loop: Loop, carrier: ByteStream, records: TlsRecords<Memory>, peerChainDer: readonly Uint8Array[]) {
+    this.#loop = loop;
+    this.#carrier = carrier;
+    this.#socket = carrier instanceof FastSocket ? carrier : null;
+    this.#records = records;
+    this.peerChainDer = peerChainDer;
+  }
+
+  /** Takes the carrier over, which stands still until what came behind the handshake was handed up. */
+  begin(): void {
+    this.#carrier.pause();
+    this.#carrier.attach(this);
+    this.#wakeReader();
+  }
+
+  get local(): SocketAddress {
+    return this.#carrier.local;
+  }
+
+  get remote(): SocketAddress {
+    return this.#carrier.remote;
+  }
+
+  get buffered(): number {
+    const block = this.#block;
+    return this.#carrier.buffered + (block === null ? 0 : block.used + block.open);
+  }
+
+  attach(handler: StreamHandler): void {
+    this.#handler = handler;
+    if (this.#closed !== null) this.#report(this.#closed);
+    else this.resume();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#carrier.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#wakeReader();
+  }
+
+  /** What was kept comes before what the carrier has. */
+  #wakeReader(): void {
+    this.#loop.defer(() => {
+      if (this.#paused || this.#aborted || this.#handler === null || this.#closed !== null) return;
+      if (this.#records.keptBytes > 0) this.#openKept();
+      if (!this.#paused) this.#carrier.resume();
+    });
+  }
+
+  abort(): void {
+    this.#dropBlock();
+    this.#ending = true;
+    this.#aborted = true;
+    this.#carrier.abort();
+  }
+
+  fault(): void {
+    this.abort();
+  }
+
+  // ---- sealing
+
+  write(head: Uint8Array, body?: Uint8Array): boolean {
+    if (this.#ending || this.#closed !== null) return true;
+    this.#seal(head);
+    if (body !== undefined) this.#seal(body);
+    if (this.#full) this.#blocked = true;
+    return !this.#full;
+  }
+
+  #seal(bytes: Uint8Array): void {
+    const { sealer } = this.#records;
+    for (let at = 0; at < bytes.length;) {
+      const block = this.#block ?? this.#takeBlock();
+      at = sealer.write(block, bytes, at);
+      if (at < bytes.length) this.#send(block);
+    }
+  }
+
+  #takeBlock(): OutputBlock<Memory> {
+    this.#loop.dirtySealer(this);
+    return (this.#block = this.#loop.takeOutput());
+  }
+
+  /** Called by the loop at the end of a batch. */
+  flush(): void {
+    const block = this.#block;
+    if (block === null) return;
+    this.#send(block);
+    this.#dropBlock();
+  }
+
+  #dropBlock(): void {
+    if (this.#block !== null) this.#loop.giveOutput(this.#block);
+    this.#block = null;
+  }
+
+  #send(block: OutputBlock<Memory>): void {
+    this.#records.sealer.flush(block);
+    const { memory, used } = block;
+    block.clear();
+    if (used === 0) return;
+    const socket = this.#socket;
+    // Another carrier may keep what it is given, and the block is used again.
+    const room =
+      socket === null
+        ? this.#carrier.write(Uint8Array.prototype.slice.call(memory.bytes, 0, used))
+        : socket.writeNow(memory, 0, used);
+    if (!room) this.#full = true;
+  }
+
+  end(): void {
+    if (this.#ending || this.#closed !== null) return;
+    this.#ending = true;
+    const block = this.#block ?? this.#takeBlock();
+    this.#records.sealer.end(block);
+    this.flush();
+    this.#carrier.end();
+    if (this.#readEnded) this.#socket?.finish();
+  }
+
+  // ---- opening
+
+  onData(bytes: Uint8Array): void {
+    if (this.#readEnded || this.#aborted || this.#failure !== null) return;
+    const records = this.#records;
+    const kept = records.keptBytes;
+    if (this.#socket === null) {
+      const memory = this.#loop.scratch(kept + bytes.length);
+      records.recall(memory);
+      memory.bytes.set(bytes, kept);
+      this.#open(memory, 0, kept + bytes.length);
+      return;
+    }
+    const { received } = this.#loop;
+    const at = bytes.byteOffset - received.bytes.byteOffset;
+    records.recall(received, at - kept);
+    this.#open(received, at - kept, at + bytes.length);
+  }
+
+  #openKept(): void {
+    const kept = this.#records.keptBytes;
+    const memory = this.#loop.scratch(kept);
+    this.#records.recall(memory);
+    this.#open(memory, 0, kept);
+  }
+
+  /** Opens what is complete and hands it up; keeps the rest. */
+  #open(memory: Memory, from: number, to: number): void {
+    const records = this.#records;
+    const { opener } = records;
+    const { buffer, byteOffset } = memory.bytes;
+    let at = from;
+    while (!this.#paused && !this.#aborted && this.#handler !== null) {
+      const opened = opener.open(memory, at, to);
+      at = opener.at;
+      if (opened === Opened.Data) {
+        this.#handler.onData(new Uint8Array(buffer, byteOffset + opener.from, opener.to - opener.from));
+        continue;
+      }
+      if (opened === Opened.End) this.#peerEnded();
+      else if (opened === Opened.Failed) this.#fail(opener.alert, opener.why);
+      if (opened !== Opened.Need) return;
+      break;
+    }
+    if (this.#aborted) return;
+    records.keep(memory, at, to);
+    if (this.#socket !== null) this.#socket.headroom = records.keptBytes;
+    if (records.sealer.updateOwed && this.#block === null) this.#takeBlock();
+  }
+
+  #peerEnded(): void {
+    if (this.#socket !== null) this.#socket.headroom = 0;
+    this.#readEnded = true;
+    this.#handler?.onEnd();
+    if (this.#ending) this.#socket?.finish();
+  }
+
+  #fail(alert: number, why: string): void {
+    this.#failure ??= { t: "failed", why: `tls error: ${why}` };
+    if (alert < 0 || this.#ending) {
+      this.abort();
+      return;
+    }
+    this.#ending = true;
+    this.#records.sealer.alert(this.#block ?? this.#takeBlock(), alert);
+    this.flush();
+    if (this.#socket === null) this.#carrier.abort();
+    else this.#socket.finish();
+  }
+
+  // ---- from the carrier
+
+  /** The end of the carrier without the peer's close_notify is a cut: what came may be half of what was meant. */
+  onEnd(): void {
+    if (this.#readEnded || this.#failure !== null) return;
+    this.#failure = { t: "reset", why: "connection closed without close_notify" };
+    this.abort();
+  }
+
+  onWritable(): void {
+    this.#full = false;
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (!this.#ending) this.#handler?.onWritable();
+  }
+
+  onClose(reason: CloseReason): void {
+    this.#dropBlock();
+    this.#ending = true;
+    this.#closed = this.#failure ?? reason;
+    this.#records.free();
+    const handler = this.#handler;
+    this.#handler = null;
+    handler?.onClose(this.#closed);
+  }
+
+  #report(reason: CloseReason): void {
+    this.#loop.defer(() => {
+      const handler = this.#handler;
+      this.#handler = null;
+      handler?.onClose(reason);
+    });
+  }
+}
