@@ -16,8 +16,8 @@ export interface TlsEngineOptions {
   readonly suites?: string;
 }
 
-/** Contexts kept; credentials of which none is kept get another when they are used again. */
-const MAX_CONTEXTS = 256;
+/** Contexts kept, of some 70 KiB each; credentials of which none is kept get another, in half a millisecond, when used again. */
+const MAX_CONTEXTS = 128;
 
 /** The TLS of one data thread. Dispose it before the thread ends, after its last handshake. */
 export class TlsEngine implements Disposable {

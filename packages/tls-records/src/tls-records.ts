@@ -118,7 +118,16 @@ export class TlsRecords<M extends Block> {
     };
   }
 
-  /** Wipes the secrets and frees both ciphers. Idempotent. */
+  /**
+   * Frees what sealing and opening hold outside the collector's reach, some kilobytes, until they are used again. For connections
+   * that stand still; making them anew costs some microseconds.
+   */
+  rest(): void {
+    this.sealer.traffic.rest();
+    this.opener.traffic.rest();
+  }
+
+  /** Wipes the secrets and frees both ciphers; of no use afterwards. Idempotent. */
   free(): void {
     this.sealer.traffic.free();
     this.opener.traffic.free();
