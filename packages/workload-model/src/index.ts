@@ -8,6 +8,7 @@ export { type Trace, formatGatewayDestination, formatWorkload, networkKey, servi
 export { type BalanceQuestion, type Candidate, balanceCandidates } from "./load-balance.ts";
 export type {
   AddressUpdate,
+  AppProtocol,
   ApplicationTunnel,
   GatewayAddress,
   GatewayDestination,
@@ -17,6 +18,7 @@ export type {
   NetworkAddress,
   PortMapping,
   Service,
+  ServicePort,
   WeightedWaypoint,
   Workload,
 } from "./model.ts";

@@ -23,6 +23,14 @@ export interface PortMapping {
   readonly targetPort: number;
 }
 
+/** What is spoken on a port, where it is known. Node proxies do not heed it; waypoints do. */
+export type AppProtocol = "HTTP11" | "HTTP2" | "GRPC" | "TCP" | "TLS";
+
+export interface ServicePort extends PortMapping {
+  /** Absent: nobody said. */
+  readonly appProtocol?: AppProtocol;
+}
+
 export interface Locality {
   readonly region: string;
   readonly zone: string;
@@ -84,7 +92,7 @@ export interface Service {
   readonly namespace: string;
   readonly hostname: string;
   readonly addresses: readonly NetworkAddress[];
-  readonly ports: readonly PortMapping[];
+  readonly ports: readonly ServicePort[];
   /** SPIFFE URIs accepted from endpoints. */
   readonly subjectAltNames: readonly string[];
   readonly waypoint: GatewayAddress | null;
@@ -93,6 +101,8 @@ export interface Service {
   readonly ipFamilies: "AUTOMATIC" | "IPV4_ONLY" | "IPV6_ONLY" | "DUAL";
   readonly canonical: boolean;
   readonly visibility: "PUBLIC" | "NAMESPACE";
+  /** Whether ingress gateways send through the waypoint; absent: no. */
+  readonly ingressUseWaypoint?: boolean;
 }
 
 /** One batch of the Address type, applied in one step. `removed` holds workload uids and service keys `namespace/hostname`. */

@@ -1,5 +1,5 @@
 import { ipFromBytes, ipToBytes } from "@lateen/addresses";
-import type { GatewayAddress, NetworkAddress, PortMapping } from "@lateen/workload-model";
+import type { GatewayAddress, NetworkAddress, PortMapping, ServicePort } from "@lateen/workload-model";
 import {
   type GatewayAddress as WireGatewayAddress,
   type NetworkAddress as WireNetworkAddress,
@@ -59,6 +59,17 @@ export function writeGateway(g: GatewayAddress): WireGatewayAddress {
   });
 }
 
+const APP_PROTOCOLS = [undefined, "HTTP11", "HTTP2", "GRPC", "TCP", "TLS"] as const;
+
+/** As `readPorts`; a protocol that nobody knows here is as one that was not said. */
+export function readServicePorts(wire: readonly Port[], path: string, problems: Problems): readonly ServicePort[] {
+  const protocols = new Map(wire.map((p) => [p.servicePort, APP_PROTOCOLS[p.appProtocol]]));
+  return readPorts(wire, path, problems).map((port) => {
+    const appProtocol = protocols.get(port.servicePort);
+    return appProtocol === undefined ? port : { ...port, appProtocol };
+  });
+}
+
 /** One mapping per service port: the last one said. */
 export function readPorts(wire: readonly Port[], path: string, problems: Problems): readonly PortMapping[] {
   const ports = new Map<number, number>();
@@ -69,6 +80,12 @@ export function readPorts(wire: readonly Port[], path: string, problems: Problem
   return [...ports].map(([servicePort, targetPort]) => ({ servicePort, targetPort }));
 }
 
-export function writePorts(ports: readonly PortMapping[]): Port[] {
-  return ports.map((p) => createPort({ servicePort: p.servicePort, targetPort: p.targetPort }));
+export function writePorts(ports: readonly ServicePort[]): Port[] {
+  return ports.map((p) =>
+    createPort({
+      servicePort: p.servicePort,
+      targetPort: p.targetPort,
+      appProtocol: Math.max(0, APP_PROTOCOLS.indexOf(p.appProtocol)),
+    }),
+  );
 }

@@ -1,6 +1,13 @@
 import { type Cidr, ipFromBytes, parseCidr } from "@lateen/addresses";
 import type { Authorization, Match, StringMatch } from "@lateen/policy";
-import type { GatewayAddress, NetworkAddress, PortMapping, Service, Workload } from "@lateen/workload-model";
+import type {
+  GatewayAddress,
+  NetworkAddress,
+  PortMapping,
+  ServicePort,
+  Service,
+  Workload,
+} from "@lateen/workload-model";
 import fc from "fast-check";
 
 const word = fc.oneof(fc.stringMatching(/^[a-z0-9-]{0,10}$/), fc.string({ maxLength: 6, unit: "grapheme" }));
@@ -32,6 +39,24 @@ const arbPorts: fc.Arbitrary<PortMapping[]> = fc.uniqueArray(fc.record({ service
 const arbMemberships = fc
   .array(fc.tuple(name, name, arbPorts), { maxLength: 3 })
   .map((list) => new Map(list.map(([ns, host, ports]) => [`${ns}/${host}`, ports])));
+
+const arbServicePorts: fc.Arbitrary<ServicePort[]> = fc.uniqueArray(
+  fc.record(
+    {
+      servicePort: port,
+      targetPort: port,
+      appProtocol: fc.constantFrom(
+        "HTTP11" as const,
+        "HTTP2" as const,
+        "GRPC" as const,
+        "TCP" as const,
+        "TLS" as const,
+      ),
+    },
+    { requiredKeys: ["servicePort", "targetPort"] },
+  ),
+  { selector: (p) => p.servicePort, maxLength: 4 },
+);
 
 export const arbWorkload: fc.Arbitrary<Workload> = fc
   .record({
@@ -66,28 +91,31 @@ export const arbWorkload: fc.Arbitrary<Workload> = fc
     identity: { trustDomain, namespace: w.namespace, serviceAccount },
   }));
 
-export const arbService: fc.Arbitrary<Service> = fc.record({
-  name: word,
-  namespace: word,
-  hostname: word,
-  addresses: fc.array(arbNetworkAddress, { maxLength: 3 }),
-  ports: arbPorts,
-  subjectAltNames: fc.array(word, { maxLength: 2 }),
-  waypoint: fc.option(arbGateway),
-  weightedWaypoints: fc.array(fc.record({ destination: arbGateway, weight: u32 }), { maxLength: 2 }),
-  loadBalancing: fc.option(
-    fc.record({
-      routingPreference: fc.array(fc.constantFrom("REGION", "ZONE", "SUBZONE", "NODE", "CLUSTER", "NETWORK"), {
-        maxLength: 3,
+export const arbService: fc.Arbitrary<Service> = fc
+  .record({
+    name: word,
+    namespace: word,
+    hostname: word,
+    addresses: fc.array(arbNetworkAddress, { maxLength: 3 }),
+    ports: arbServicePorts,
+    subjectAltNames: fc.array(word, { maxLength: 2 }),
+    waypoint: fc.option(arbGateway),
+    weightedWaypoints: fc.array(fc.record({ destination: arbGateway, weight: u32 }), { maxLength: 2 }),
+    loadBalancing: fc.option(
+      fc.record({
+        routingPreference: fc.array(fc.constantFrom("REGION", "ZONE", "SUBZONE", "NODE", "CLUSTER", "NETWORK"), {
+          maxLength: 3,
+        }),
+        mode: fc.constantFrom("UNSPECIFIED_MODE", "STRICT", "FAILOVER", "PASSTHROUGH"),
+        healthPolicy: fc.constantFrom("ONLY_HEALTHY", "ALLOW_ALL"),
       }),
-      mode: fc.constantFrom("UNSPECIFIED_MODE", "STRICT", "FAILOVER", "PASSTHROUGH"),
-      healthPolicy: fc.constantFrom("ONLY_HEALTHY", "ALLOW_ALL"),
-    }),
-  ),
-  ipFamilies: fc.constantFrom("AUTOMATIC", "IPV4_ONLY", "IPV6_ONLY", "DUAL"),
-  canonical: fc.boolean(),
-  visibility: fc.constantFrom("PUBLIC", "NAMESPACE"),
-});
+    ),
+    ipFamilies: fc.constantFrom("AUTOMATIC", "IPV4_ONLY", "IPV6_ONLY", "DUAL"),
+    canonical: fc.boolean(),
+    visibility: fc.constantFrom("PUBLIC" as const, "NAMESPACE" as const),
+    throughWaypoint: fc.boolean(),
+  })
+  .map(({ throughWaypoint, ...s }) => (throughWaypoint ? { ...s, ingressUseWaypoint: true } : s));
 
 const arbString: fc.Arbitrary<StringMatch> = fc.oneof(
   fc.record({ t: fc.constantFrom("exact" as const, "prefix" as const, "suffix" as const), value: word }),

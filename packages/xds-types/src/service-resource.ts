@@ -3,7 +3,7 @@ import type { LoadBalancing, Service } from "@lateen/workload-model";
 import {
   readGateway,
   readNetworkAddress,
-  readPorts,
+  readServicePorts,
   writeGateway,
   writeNetworkAddress,
   writePorts,
@@ -43,7 +43,7 @@ export function readService(wire: WireService): Result<Service> {
     namespace: wire.namespace,
     hostname: wire.hostname,
     addresses: wire.addresses.map((a, i) => readNetworkAddress(a, `addresses[${i}]`, problems)),
-    ports: readPorts(wire.ports, "ports", problems),
+    ports: readServicePorts(wire.ports, "ports", problems),
     subjectAltNames: wire.subjectAltNames,
     waypoint: wire.waypoint && readGateway(wire.waypoint, "waypoint", problems),
     weightedWaypoints: wire.weightedWaypoints.flatMap((w, i) => {
@@ -56,6 +56,7 @@ export function readService(wire: WireService): Result<Service> {
     ipFamilies: problems.enumName("ipFamilies", FAMILIES, wire.ipFamilies),
     canonical: wire.canonical,
     visibility: wire.visibility === 1 ? "NAMESPACE" : "PUBLIC",
+    ...(wire.ingressUseWaypoint ? { ingressUseWaypoint: true } : {}),
   });
 }
 
@@ -82,6 +83,7 @@ function toWire(s: Service): WireService {
     ipFamilies: FAMILIES.indexOf(s.ipFamilies),
     canonical: s.canonical,
     visibility: s.visibility === "NAMESPACE" ? 1 : 0,
+    ingressUseWaypoint: s.ingressUseWaypoint === true,
   });
 }
 
