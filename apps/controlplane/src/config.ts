@@ -21,7 +21,7 @@ const Env = z.object({
   KUBE_CONTEXT: z.string().optional(),
   KUBERNETES_SERVICE_HOST: z.string().default(""),
   KUBERNETES_SERVICE_PORT: z.string().default("443"),
-  /** Namespace of the control plane itself: its Secrets, its Lease. */
+  /** Namespace of the control plane itself: its Secrets, its Lease, the label of the network. */
   POD_NAMESPACE: z.string().default("istio-system"),
   /** Tells replicas apart; the name of the host otherwise. */
   POD_NAME: z.string().default(""),
@@ -50,8 +50,16 @@ const Env = z.object({
   SERVER_CERT_TTL: envDurationMs().default(86_400_000),
   DEFAULT_WORKLOAD_CERT_TTL: envDurationMs().default(86_400_000),
   MAX_WORKLOAD_CERT_TTL: envDurationMs().default(7_776_000_000),
+  /** The cluster's network where no label names it. */
+  NETWORK: z.string().default(""),
+  /** An Istio release whose behaviour is wanted where it differed. */
+  COMPATIBILITY_VERSION: z.string().default(""),
+  PILOT_AUTO_ALLOW_WAYPOINT_POLICY: envFlag().default(false),
+  PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES: envFlag().default(true),
+  PILOT_ENABLE_SERVICEENTRY_SELECT_PODS: envFlag().default(true),
+  ENABLE_INGRESS_WAYPOINT_ROUTING: envFlag().default(true),
   AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY: envFlag().default(false),
-  /** See `PolicyConversion.httpOnlyDeny` of @lateen/translation. */
+  /** See `ModelOptions.httpOnlyDeny` of @lateen/translation. */
   LATEEN_HTTP_ONLY_DENY: z.enum(["enforce", "as-istio"]).default("enforce"),
   LOG_LEVEL: z.string().default("info"),
   LOG_FORMAT: z.enum(["text", "json"]).default("text"),

@@ -2,7 +2,7 @@ import { type Collection, Graph } from "@lateen/collections";
 import type { Problem } from "@lateen/manifests";
 import type { Resources } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
-import { type MeshModel, type MeshModelOptions, ResourceModel } from "@lateen/translation";
+import { type MeshModel, type ModelOptions, ResourceModel } from "@lateen/translation";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { ProblemLog } from "./problem-log.ts";
 import type { ResourceCache } from "./resource-cache.ts";
@@ -10,16 +10,19 @@ import { ResourceFeed } from "./resource-feed.ts";
 
 /** News of a source in, encoded resources out: only what changed is computed, encoded and announced. */
 export class MeshFeed {
-  readonly graph = new Graph();
+  readonly graph: Graph;
   readonly #resources: ResourceModel;
-  readonly #log: Logger;
   #problems: readonly Problem[] = [];
   readonly #feed: ResourceFeed;
   readonly #problemLog: ProblemLog;
 
-  constructor(cache: ResourceCache, options: MeshModelOptions, log: Logger) {
-    this.#log = log;
+  constructor(cache: ResourceCache, options: ModelOptions, log: Logger) {
     this.#problemLog = new ProblemLog(log);
+    // A bug of the translation. What it concerns keeps its last good form, and its next change has another try.
+    this.graph = new Graph({
+      onError: (collection, key, error) =>
+        log.error("cannot derive, the last good form stays", { collection, key, error: String(error) }),
+    });
     this.#resources = new ResourceModel(this.graph, options);
     this.#feed = new ResourceFeed(this.model, cache, (name, error) =>
       log.error("cannot encode a resource, its last good form stays", { name, error: String(error) }),
@@ -41,12 +44,7 @@ export class MeshFeed {
 
   /** Takes what is new at the source, in one step. A problem is logged when it appears, not again while it stays. */
   take(news: ObjectNews, locate: ObjectSource["locate"]): void {
-    try {
-      this.#resources.apply(news.changes);
-    } catch (error) {
-      // A bug of the translation. Whatever followed before it still goes out, and the next change has another try.
-      this.#log.error("cannot derive the mesh from its objects", { error: String(error) });
-    }
+    this.#resources.apply(news.changes);
     this.#feed.flush();
     this.#problems = [...news.problems, ...this.#unheeded(locate)];
     this.#problemLog.report(this.#problems);

@@ -7,7 +7,7 @@ function facts({ metadata, spec, status }: Pod): PodFacts {
     name: metadata.name,
     namespace: metadata.namespace ?? "default",
     uid: metadata.uid ?? "",
-    serviceAccount: spec.serviceAccountName ?? "default",
+    serviceAccount: spec.serviceAccountName || "default",
     node: spec.nodeName ?? "",
     phase: status?.phase ?? "Pending",
   };

@@ -5,6 +5,7 @@ import { Code, MeshError, type Result, fail } from "@lateen/errors";
 import { type Readiness, createReadiness, createScope, systemClock } from "@lateen/lifecycle";
 import { formatProblem } from "@lateen/manifests";
 import type { Logging } from "@lateen/telemetry";
+import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import type { Config } from "./config.ts";
 import { DiscoveryService } from "./discovery-service.ts";
 import { folderWorld } from "./folder-world.ts";
@@ -42,18 +43,17 @@ function debugRoutes(feed: MeshFeed, discovery: DiscoveryService, world: World):
     "GET /debug/problems": () => jsonReply(feed.problems.map((p) => ({ ...p, text: formatProblem(p) }))),
     "GET /debug/source": () => jsonReply(world.describe()),
     "GET /debug/clients": () => jsonReply(discovery.clients()),
-    "GET /debug/collections": () => jsonReply(Object.fromEntries(feed.graph.describe())),
-    "GET /debug/policies": () =>
-      jsonReply(
-        Object.fromEntries(
-          feed.model.policyEffects
-            .entries()
-            .map(([key, { status, message, httpAttributes, omittedRules }]) => [
-              key,
-              { status, message, httpAttributes, omittedRules },
-            ]),
-        ),
-      ),
+    // Which input an entry comes from and what was read for it: `?collection=NAME[&key=KEY]`.
+    "GET /debug/collections": ({ url }) => {
+      const collection = url.searchParams.get("collection");
+      const key = url.searchParams.get("key");
+      if (collection === null) return jsonReply(Object.fromEntries(feed.graph.sizes()));
+      if (key === null) return jsonReply(feed.graph.describe(collection).get(collection) ?? []);
+      return jsonReply(feed.graph.provenance(collection, key) ?? null);
+    },
+    "GET /debug/policies": () => jsonReply(Object.fromEntries(feed.model.policyReports.entries())),
+    "GET /debug/services": () => jsonReply(Object.fromEntries(feed.model.serviceReports.entries())),
+    "GET /debug/conditions": () => jsonReply(Object.fromEntries(feed.model.conditions.entries())),
   };
 }
 
@@ -92,7 +92,7 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
   const authenticate = (proof: Proof): Promise<Result<Caller>> =>
     authenticateCaller(proof, { trustDomain: config.TRUST_DOMAIN, verifyToken: world.verifyToken });
   const cache = new ResourceCache(versionOf);
-  const feed = new MeshFeed(cache, modelOptions(config), logging.logger("config"));
+  const feed = new MeshFeed(cache, optionsOf(config), logging.logger("config"));
   scope.own(await follow(world, feed, stop.signal));
   const trustedNodeAccounts = config.CA_TRUSTED_NODE_ACCOUNTS;
   const server = createGrpcServer();
@@ -134,12 +134,24 @@ function readinessReply(readiness: Readiness): Reply {
   return { status: 503, body: `waiting for: ${readiness.pending().join(", ")}\n` };
 }
 
-const modelOptions = (config: Config): ConstructorParameters<typeof MeshFeed>[1] => ({
-  clusterId: config.CLUSTER_ID,
-  trustDomain: config.TRUST_DOMAIN,
-  domain: config.CLUSTER_DOMAIN,
-  network: "",
-  rootNamespace: config.ROOT_NAMESPACE,
-  dryRun: config.AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY,
-  httpOnlyDeny: config.LATEEN_HTTP_ONLY_DENY,
-});
+/** @throws MeshError BAD_INPUT when the compatibility version is unknown */
+function optionsOf(config: Config): ModelOptions {
+  const behaviour = behaviourOf(config.COMPATIBILITY_VERSION);
+  if (!behaviour.ok) throw behaviour.error;
+  return modelOptions({
+    clusterId: config.CLUSTER_ID,
+    trustDomain: config.TRUST_DOMAIN,
+    domain: config.CLUSTER_DOMAIN,
+    rootNamespace: config.ROOT_NAMESPACE,
+    systemNamespace: config.POD_NAMESPACE,
+    network: config.NETWORK,
+    revisions: [config.REVISION],
+    behaviour: behaviour.value,
+    dryRun: config.AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY,
+    httpOnlyDeny: config.LATEEN_HTTP_ONLY_DENY,
+    autoAllowWaypoint: config.PILOT_AUTO_ALLOW_WAYPOINT_POLICY,
+    servicesSelectEntries: config.PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES,
+    entriesSelectPods: config.PILOT_ENABLE_SERVICEENTRY_SELECT_PODS,
+    ingressWaypoint: config.ENABLE_INGRESS_WAYPOINT_ROUTING,
+  });
+}

@@ -130,15 +130,16 @@ describe("derived collections", () => {
     expect(both.get("x")).toBe("from b");
   });
 
-  test("a summary follows from the whole collection", () => {
+  test("a value follows from what it reads, and is there before anything else is", () => {
     const graph = new Graph();
     const words = graph.source<string>("words");
-    const count = graph.summary("count", words, (all) => (all.length === 0 ? [] : [["n", all.length] as const]));
-    expect(count.size).toBe(0);
+    const count = graph.value("count", (fetch) => fetch.all(words).length);
+    expect(count.get("")).toBe(0);
     graph.update(() => words.set("a", "x"));
-    expect(count.get("n")).toBe(1);
+    expect(count.get("")).toBe(1);
+    const first = graph.value("first", (fetch) => fetch(words, "a"));
     graph.update(() => words.set("a", undefined));
-    expect(count.size).toBe(0);
+    expect([count.get(""), first.size]).toEqual([0, 0]);
   });
 
   test("describes inputs, outputs and reads", () => {

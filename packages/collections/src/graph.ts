@@ -82,15 +82,11 @@ export class Graph {
     return this.#add(new Union<T>(this.#store<T>(name, this.#nodes.length + 1), stores)) as Store<T>;
   }
 
-  /** Entries that follow from a collection as a whole; computed anew at each of its changes. */
-  summary<I, O>(
-    name: string,
-    of: Collection<I>,
-    make: (all: readonly I[]) => Iterable<readonly [key: string, value: O]>,
-  ): Collection<O> {
+  /** One value, under the empty key, that follows from whatever it reads; undefined: none. */
+  value<O>(name: string, make: (fetch: Fetch) => O | undefined): Collection<O> {
     const once = this.source<true>(`${name} once`);
     this.update(() => once.set("", true));
-    return this.deriveMany<true, O>(name, once, (_, fetch) => make(fetch.all(of)));
+    return this.derive<true, O>(name, once, (_, fetch) => make(fetch));
   }
 
   /** Declares an index of a collection of this graph. */

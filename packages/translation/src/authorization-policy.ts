@@ -1,17 +1,10 @@
 import type { Authorization, Clause, Match, Rule } from "@lateen/policy";
 import { type AuthorizationPolicy, type AuthorizationRule, isDryRun } from "@lateen/resources";
+import type { ModelOptions } from "./model-options.ts";
 import { EMPTY_MATCH, isEmptyMatch, toCidrs, toPorts, toServiceAccountMatch, toStringMatch } from "./policy-values.ts";
 
-export interface PolicyConversion {
+export interface PolicyConversion extends Pick<ModelOptions, "dryRun" | "httpOnlyDeny"> {
   readonly rootNamespace: string;
-  /** Whether policies annotated `istio.io/dry-run` are sent to be reported on; else they are left out. */
-  readonly dryRun: boolean;
-  /**
-   * What becomes of the part of a DENY rule that holds only HTTP attributes: `enforce` leaves it out, so that the rest of the
-   * rule denies, as Istio's status text says; `as-istio` sends the empty Match that Istio 1.31 sends, which ztunnel never
-   * matches, so that nothing is denied (dataplane 7.5, "Trap").
-   */
-  readonly httpOnlyDeny: "enforce" | "as-istio";
 }
 
 /** What of a policy is in force at L4, as its status and `explain` say it. */
@@ -52,7 +45,8 @@ const named = <K extends string>(
   keys: readonly K[],
 ): readonly K[] => keys.filter((key) => (of[key]?.length ?? 0) > 0);
 
-function httpAttributesOf(rule: AuthorizationRule): readonly string[] {
+/** Attributes of a rule that nothing at L4 can tell. */
+export function httpAttributesOf(rule: AuthorizationRule): readonly string[] {
   return [
     ...(rule.from ?? []).flatMap(({ source }) => named(source, HTTP_SOURCE)),
     ...(rule.to ?? []).flatMap(({ operation }) => named(operation, HTTP_OPERATION)),

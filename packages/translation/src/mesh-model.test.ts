@@ -1,63 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Graph, type Source } from "@lateen/collections";
-import {
-  type AuthorizationPolicy,
-  type Namespace,
-  type Node,
-  type PeerAuthentication,
-  type Pod,
-  type Service,
-  parseResource,
-} from "@lateen/resources";
-import { type MeshModel, meshModel } from "./mesh-model.ts";
-
-interface Rig {
-  readonly graph: Graph;
-  readonly model: MeshModel;
-  put(...objects: readonly object[]): void;
-  remove(kind: string, key: string): void;
-}
-
-function rig(): Rig {
-  const graph = new Graph();
-  const of: Record<string, Source<unknown>> = {};
-  for (const kind of ["Pod", "Service", "Namespace", "Node", "AuthorizationPolicy", "PeerAuthentication"])
-    of[kind] = graph.source(kind);
-  const model = meshModel(
-    graph,
-    {
-      pods: of["Pod"] as Source<Pod>,
-      services: of["Service"] as Source<Service>,
-      namespaces: of["Namespace"] as Source<Namespace>,
-      nodes: of["Node"] as Source<Node>,
-      authorizationPolicies: of["AuthorizationPolicy"] as Source<AuthorizationPolicy>,
-      peerAuthentications: of["PeerAuthentication"] as Source<PeerAuthentication>,
-    },
-    {
-      clusterId: "Kubernetes",
-      trustDomain: "cluster.local",
-      domain: "cluster.local",
-      network: "",
-      rootNamespace: "istio-system",
-      dryRun: false,
-      httpOnlyDeny: "enforce",
-    },
-  );
-  const set = (object: object): void => {
-    const parsed = parseResource(object);
-    if (parsed.t !== "resource") throw new Error(JSON.stringify(parsed));
-    const { kind, metadata } = parsed.resource;
-    const key = kind === "Node" || kind === "Namespace" ? metadata.name : `${metadata.namespace}/${metadata.name}`;
-    of[kind]!.set(key, parsed.resource);
-  };
-  return {
-    graph,
-    model,
-    put: (...objects) => graph.update(() => objects.forEach(set)),
-    remove: (kind, key) => graph.update(() => of[kind]!.set(key, undefined)),
-  };
-}
+import { rig } from "./mesh.test.support.ts";
 
 const pod = (name: string, app: string, extra: { annotations?: object; status?: object } = {}): object => ({
   apiVersion: "v1",

@@ -22,8 +22,8 @@ describe("the protocol of a port", () => {
       "HTTP11",
       "TLS",
       "TLS",
-      "UNKNOWN",
-      "UNKNOWN",
+      undefined,
+      undefined,
     ]);
   });
 });

@@ -1,3 +1,5 @@
+import type { AppProtocol } from "@lateen/workload-model";
+
 /** What is spoken on a port, in Istio's words. `Unsupported`: nobody said, so it is looked at or taken as TCP. */
 export type PortProtocol =
   | "TCP"
@@ -13,9 +15,6 @@ export type PortProtocol =
   | "Redis"
   | "MySQL"
   | "Unsupported";
-
-/** What node proxies and waypoints are told of it. */
-export type AppProtocol = "UNKNOWN" | "HTTP11" | "HTTP2" | "GRPC" | "TCP" | "TLS";
 
 const NAMES: ReadonlyMap<string, PortProtocol> = new Map([
   ["tcp", "TCP"],
@@ -62,8 +61,8 @@ export function portProtocol(port: {
   return named === "Unsupported" && SERVER_FIRST.has(port.port) ? "TCP" : named;
 }
 
-/** The word of the wire for a protocol; those that it has no word for are unknown. */
-export function appProtocol(protocol: PortProtocol): AppProtocol {
+/** What node proxies and waypoints are told of a protocol; undefined where they have no word for it. */
+export function appProtocol(protocol: PortProtocol): AppProtocol | undefined {
   switch (protocol) {
     case "HTTP":
       return "HTTP11";
@@ -75,6 +74,6 @@ export function appProtocol(protocol: PortProtocol): AppProtocol {
     case "TLS":
       return protocol;
     default:
-      return "UNKNOWN";
+      return undefined;
   }
 }

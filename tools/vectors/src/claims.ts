@@ -11,6 +11,8 @@ export interface Claim {
 export const claims: readonly Claim[] = [
   // Waypoints come with L7.
   { suite: "cli-goldens", kinds: ["ztunnel-config"] },
+  { suite: "ambient-index-scenarios" },
+  { suite: "ambient-index-units" },
   { suite: "http2-requirements" },
   { suite: "iptables-goldens" },
   { suite: "ztunnel-rbac" },

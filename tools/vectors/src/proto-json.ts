@@ -57,7 +57,11 @@ const optionalGateway = (x: Json | undefined): w.GatewayAddress | null => {
 };
 
 const port = (x: JsonObject): w.Port =>
-  w.createPort({ servicePort: number(x["servicePort"]), targetPort: number(x["targetPort"]) });
+  w.createPort({
+    servicePort: number(x["servicePort"]),
+    targetPort: number(x["targetPort"]),
+    appProtocol: value(w.PortAppProtocol, x["appProtocol"]),
+  });
 
 const portLists = (x: Json | undefined): Map<string, w.PortList> =>
   new Map(
@@ -141,6 +145,7 @@ export function serviceBytes(x: JsonObject): Uint8Array {
     ipFamilies: value(w.IPFamilies, x["ipFamilies"]),
     canonical: x["canonical"] === true,
     visibility: value(w.Visibility, x["visibility"]),
+    ingressUseWaypoint: x["ingressUseWaypoint"] === true,
   });
   return w.encodeAddress(w.createAddress({ service }));
 }

@@ -1,5 +1,7 @@
 import { driver as cliGoldens } from "./drivers/cli-goldens.ts";
 import { driver as http2Requirements } from "./drivers/http2-requirements.ts";
+import { driver as ambientIndexScenarios } from "./drivers/ambient-index-scenarios.ts";
+import { driver as ambientIndexUnits } from "./drivers/ambient-index-units.ts";
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
 import { driver as ztunnelRbac } from "./drivers/ztunnel-rbac.ts";
@@ -11,6 +13,8 @@ import type { SuiteDriver } from "./suite-driver.ts";
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
 export const drivers: readonly SuiteDriver[] = [
   cliGoldens,
+  ambientIndexScenarios,
+  ambientIndexUnits,
   http2Requirements,
   iptablesGoldens,
   matchingRules,

@@ -4,20 +4,9 @@ import { Graph } from "@lateen/collections";
 import type { MeshFolders } from "@lateen/local-mesh";
 import { type Manifest, parseKept, watchManifests } from "@lateen/manifests";
 import { PolicyStore } from "@lateen/policy";
-import { ResourceModel } from "@lateen/translation";
+import { ResourceModel, modelOptions } from "@lateen/translation";
 import { WorkloadStore } from "@lateen/workload-model";
 import type { MeshView } from "./explain-connection.ts";
-
-/** What every local mesh is started with. */
-const OPTIONS = {
-  clusterId: "Kubernetes",
-  trustDomain: "cluster.local",
-  domain: "cluster.local",
-  network: "",
-  rootNamespace: "istio-system",
-  dryRun: false,
-  httpOnlyDeny: "enforce",
-} as const;
 
 /** What the control plane of a mesh reads: its user's folder, and its own. */
 export function viewSources(
@@ -41,7 +30,8 @@ export async function readMeshView(o: {
   readonly lastGood?: readonly Manifest[];
 }): Promise<MeshView> {
   await using watch = await watchManifests({ ...o, onChange: () => undefined });
-  const resources = new ResourceModel(new Graph(), OPTIONS);
+  // Every local mesh is started with the defaults.
+  const resources = new ResourceModel(new Graph(), modelOptions());
   resources.take(Array.from(watch.snapshot.resources.values(), (manifest) => manifest.resource));
   const { model } = resources;
   const workloads = new WorkloadStore(null);
