@@ -1,7 +1,8 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeClock } from "@lateen/testkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { lastLines, logTail, openBoundedLog } from "./bounded-log.ts";
 
 let folder = "";
@@ -30,17 +31,36 @@ test("a tail begins with a whole line", () => {
   expect(logTail(at("a"), 15)).toBe("second line\n");
 });
 
-test("a folder that is gone loses lines, says so, and followers still hear", () => {
-  using log = openBoundedLog(at("gone/a"));
-  const heard: unknown[] = [];
-  using _following = log.follow((chunk) => heard.push(chunk));
-  log.write("lost\n");
-  expect(log.failure).toContain("ENOENT");
-  expect(heard).toEqual(["lost\n"]);
-  fs.mkdirSync(at("gone"));
-  log.write("kept\n");
-  expect(log.failure).toBeNull();
-  expect(logTail(at("gone/a"))).toBe("kept\n");
+describe("a folder that is gone", () => {
+  const LOST = /^-- lines are missing here: ENOENT.*\n$/;
+
+  test("loses lines, says so, and followers still hear", () => {
+    using log = openBoundedLog(at("gone/a"));
+    const heard: unknown[] = [];
+    using _following = log.follow((chunk) => heard.push(chunk));
+    log.write("lost\n");
+    expect(log.failure).toContain("ENOENT");
+    expect(heard).toEqual(["lost\n"]);
+    fs.mkdirSync(at("gone"));
+    log.write("kept\n");
+    expect(log.failure).toBeNull();
+    const [notice = "", ...kept] = logTail(at("gone/a")).split(/(?<=\n)/);
+    expect([LOST.test(notice), kept]).toEqual([true, ["kept\n"]]);
+  });
+
+  test("and comes back is noticed, also when nobody writes", () => {
+    const clock = new FakeClock();
+    using log = openBoundedLog(at("gone/a"), 1_000, clock);
+    log.write("lost\n");
+    clock.advance(5_000);
+    expect(log.failure).toContain("ENOENT");
+    fs.mkdirSync(at("gone"));
+    clock.advance(1_000);
+    expect(log.failure).toBeNull();
+    expect(logTail(at("gone/a"))).toMatch(LOST);
+    clock.advance(5_000);
+    expect(logTail(at("gone/a"))).toMatch(LOST);
+  });
 });
 
 test("there is no log yet", () => expect(logTail(at("none"))).toBe(""));

@@ -1,23 +1,30 @@
 import fs from "node:fs";
+import { type Clock, systemClock } from "@lateen/lifecycle";
 
 /** A log file of bounded size: when full it becomes `<path>.1`, and a new one begins. */
 export interface BoundedLog extends Disposable {
   readonly path: string;
-  /** Never throws: a log that cannot be written (a full disk) must not stop what it reports on. */
+  /**
+   * Never throws: a log that cannot be written (a full disk) must not stop what it reports on. Once it can be written again, a
+   * line says that others are missing.
+   */
   write(chunk: Uint8Array | string): void;
   /** Hears every later chunk until disposed. */
   follow(hear: (chunk: Uint8Array | string) => void): Disposable;
-  /** Why the last write was lost, null when it was not. */
+  /** Why lines are being lost, null when they are not. */
   readonly failure: string | null;
 }
 
 export const LOG_BYTES = 2 * 1024 * 1024;
 
-export function openBoundedLog(path: string, maxBytes = LOG_BYTES): BoundedLog {
+const RETRY_MS = 1_000;
+
+export function openBoundedLog(path: string, maxBytes = LOG_BYTES, clock: Clock = systemClock): BoundedLog {
   const followers = new Set<(chunk: Uint8Array | string) => void>();
   let fd = -1;
   let size = 0;
   let failure: string | null = null;
+  let retry: Disposable | null = null;
   const open = (): void => {
     fd = fs.openSync(path, "a", 0o600);
     size = fs.fstatSync(fd).size;
@@ -33,15 +40,23 @@ export function openBoundedLog(path: string, maxBytes = LOG_BYTES): BoundedLog {
     if (size > 0 && size + chunk.length > maxBytes) rotate();
     size += typeof chunk === "string" ? fs.writeSync(fd, chunk) : fs.writeSync(fd, chunk);
   };
+  const attempt = (chunk: Uint8Array | string): void => {
+    try {
+      if (failure !== null) store(`-- lines are missing here: ${failure}\n`);
+      failure = null;
+      store(chunk);
+    } catch (e) {
+      failure = e instanceof Error ? e.message : String(e);
+      retry ??= clock.after(RETRY_MS, () => {
+        retry = null;
+        if (failure !== null) attempt("");
+      });
+    }
+  };
   return {
     path,
     write(chunk) {
-      try {
-        store(chunk);
-        failure = null;
-      } catch (e) {
-        failure = e instanceof Error ? e.message : String(e);
-      }
+      attempt(chunk);
       for (const hear of followers) hear(chunk);
     },
     follow(hear) {
@@ -52,6 +67,7 @@ export function openBoundedLog(path: string, maxBytes = LOG_BYTES): BoundedLog {
       return failure;
     },
     [Symbol.dispose]() {
+      retry?.[Symbol.dispose]();
       if (fd >= 0) fs.closeSync(fd);
       fd = -1;
       followers.clear();

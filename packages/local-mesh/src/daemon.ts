@@ -234,9 +234,18 @@ export class Daemon implements AsyncDisposable {
     );
   }
 
+  /** Control plane, agents and proxies, as far as they were started. */
+  #parts(): readonly SupervisedProcess[] {
+    const all = [this.#controlPlane, ...[...this.#nodes.values()].flatMap((n) => [n.cni, n.ztunnel])];
+    return all.filter((part) => part !== null);
+  }
+
+  #containers(): readonly SupervisedProcess[] {
+    return (this.#pods?.pods ?? []).flatMap((p) => p.containers);
+  }
+
   #systemPids(): ReadonlySet<number> {
-    const supervised = [this.#controlPlane, ...[...this.#nodes.values()].flatMap((n) => [n.cni, n.ztunnel])];
-    return new Set([process.pid, ...supervised.flatMap((s) => s?.status.pid ?? [])]);
+    return new Set([process.pid, ...this.#parts().flatMap((part) => part.status.pid ?? [])]);
   }
 
   #track(child: ChildProcess): void {
@@ -248,7 +257,7 @@ export class Daemon implements AsyncDisposable {
   /** As the first process of its PID namespace the daemon inherits every orphan of its pods. */
   #reap(): void {
     if (process.pid !== 1) return;
-    const containers = (this.#pods?.pods ?? []).flatMap((p) => p.containers.flatMap((c) => c.status.pid ?? []));
+    const containers = this.#containers().flatMap((c) => c.status.pid ?? []);
     const children = [...this.#children].flatMap((c) => c.pid ?? []);
     reapOrphans(new Set([...this.#systemPids(), ...containers, ...children]));
   }
@@ -283,6 +292,7 @@ export class Daemon implements AsyncDisposable {
       })),
       pods: this.#pods,
       problems: this.#source?.problems ?? [],
+      logs: [...this.#parts(), ...this.#containers()].map((process) => process.log),
     });
   }
 
@@ -346,8 +356,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   #log(target: string): BoundedLog {
-    const system = [this.#controlPlane, ...[...this.#nodes.values()].flatMap((n) => [n.cni, n.ztunnel])];
-    const found = system.find((s) => s?.status.name === target);
+    const found = this.#parts().find((part) => part.status.name === target);
     if (found) return found.log;
     const [name = "", container] = target.split(":");
     const pod = this.#find(name);

@@ -8,13 +8,17 @@ import { stringify } from "yaml";
 import type { ObjectName } from "./api-server.ts";
 import type { ManifestObject } from "./manifest-object.ts";
 import { observedFileName } from "./observed-objects.ts";
+import { writeWholeFiles } from "./whole-files.ts";
 
 /** What the user of a mesh asks for: a watched folder, and objects applied by hand that lie over it. */
 export interface ManifestSource extends AsyncDisposable {
   readonly objects: readonly ManifestObject[];
   /** What is wrong in the files, one line each. */
   readonly problems: readonly string[];
-  /** @returns one line per object @throws MeshError BAD_INPUT with every problem; then nothing was applied */
+  /**
+   * @returns one line per object
+   * @throws MeshError BAD_INPUT with every problem, UNAVAILABLE when the disk refuses; then nothing was applied
+   */
   apply(yaml: string): readonly string[];
   /** @returns one line per object @throws MeshError NO_ROUTE for one that was not applied; then nothing was deleted */
   delete(objects: readonly ObjectName[]): readonly string[];
@@ -51,16 +55,23 @@ function applyObjects(folder: string, yaml: string, inForce: (key: string) => un
   const errors = problems.filter((p) => p.severity === "error" || p.path === "");
   if (errors.length > 0) throw new MeshError(Code.BadInput, `Cannot apply: ${errors.map(formatProblem).join("\n")}`);
   if (objects.length === 0) throw new MeshError(Code.BadInput, "Cannot apply: there is no object in the input");
-  const lines: string[] = [];
-  for (const { resource } of objects) {
+  const names = objects.map(({ resource: r }) => label(r.kind, namespaceOf(r), r.metadata.name));
+  const lines = objects.map(({ resource }, i) => {
     const before = inForce(resourceKey(resource));
     const verb = before === undefined ? "created" : isDeepStrictEqual(before, resource) ? "unchanged" : "configured";
-    const file = path.join(folder, observedFileName(resource));
-    fs.writeFileSync(`${file}.tmp`, stringify(resource), { mode: 0o600 });
-    fs.renameSync(`${file}.tmp`, file);
-    lines.push(`${label(resource.kind, namespaceOf(resource), resource.metadata.name)} ${verb}`);
+    return `${names[i] ?? ""} ${verb}`;
+  });
+  try {
+    writeWholeFiles(new Map(objects.map(({ resource: r }) => [path.join(folder, observedFileName(r)), stringify(r)])));
+  } catch (e) {
+    throw notWritten(`Cannot apply ${names.length === 1 ? (names[0] ?? "") : `${names.length} objects`}`, e);
   }
   return lines;
+}
+
+/** The disk is full, or read-only: what was applied before stays as it was. */
+function notWritten(what: string, e: unknown): MeshError {
+  return new MeshError(Code.Unavailable, `${what}: ${e instanceof Error ? e.message : String(e)}`, {}, e);
 }
 
 function deleteObjects(
@@ -76,7 +87,11 @@ function deleteObjects(
     const why = there === undefined ? "there is no such object" : `it is written in "${there.file}": remove it there`;
     throw new MeshError(Code.NoRoute, `Cannot delete ${label(n.kind, n.namespace, n.name)}: ${why}`);
   });
-  for (const file of files) fs.rmSync(file, { force: true });
+  try {
+    for (const file of files) fs.rmSync(file, { force: true });
+  } catch (e) {
+    throw notWritten("Cannot delete objects", e);
+  }
   return names.map((n) => `${label(n.kind, n.namespace, n.name)} deleted`);
 }
 

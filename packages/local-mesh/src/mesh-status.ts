@@ -1,4 +1,5 @@
 import type { MeshStatus, NodeStatus, PodReport } from "./api-types.ts";
+import type { BoundedLog } from "./bounded-log.ts";
 import { selectedPods } from "./hosts-file.ts";
 import type { MeshPods } from "./mesh-pods.ts";
 import type { PodRuntime } from "./pod-runtime.ts";
@@ -21,6 +22,7 @@ export interface StatusSources {
   readonly pods: MeshPods | null;
   /** Of the manifests. */
   readonly problems: readonly string[];
+  readonly logs: readonly BoundedLog[];
 }
 
 const notStarted = (name: string): ProcessStatus => ({ name, state: "waiting", pid: null, restarts: 0, lastEnd: null });
@@ -110,9 +112,13 @@ function serviceReports(pods: MeshPods | null): MeshStatus["services"] {
 
 function allProblems(s: StatusSources): readonly string[] {
   const pods = s.pods;
-  if (pods === null) return s.problems;
+  const logs = s.logs.flatMap((log) =>
+    log.failure === null ? [] : [`Cannot write log "${log.path}": ${log.failure}`],
+  );
+  if (pods === null) return [...s.problems, ...logs];
   return [
     ...s.problems,
+    ...logs,
     ...pods.problems.map((p) => `${p.object}: ${p.field === "" ? "" : `${p.field}: `}${p.message}`),
     ...pods.pending.map((p) => `Pod ${p.key} cannot start: ${p.why}`),
     ...pods.failures,

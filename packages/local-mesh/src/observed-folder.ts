@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { stringify } from "yaml";
 import type { ManifestObject } from "./manifest-object.ts";
+import { writeWholeFiles } from "./whole-files.ts";
 
 /** A folder that holds exactly the objects last given to it, one file each. */
 export interface ObservedFolder {
@@ -12,13 +13,10 @@ export interface ObservedFolder {
   write(objects: ReadonlyMap<string, ManifestObject>): string | null;
 }
 
-/** Files appear whole: they are written beside and renamed, so a watcher never reads half of one. */
 export function openObservedFolder(folder: string): ObservedFolder {
   const written = new Map<string, string>();
   const put = (name: string, text: string): void => {
-    const file = path.join(folder, name);
-    fs.writeFileSync(`${file}.tmp`, text, { mode: 0o600 });
-    fs.renameSync(`${file}.tmp`, file);
+    writeWholeFiles(new Map([[path.join(folder, name), text]]));
     written.set(name, text);
   };
   return {

@@ -44,6 +44,7 @@ export async function startKeeper(o: StartOptions): Promise<ChildProcess> {
   if (o.uid !== 0) requireUserNamespaces();
   const keep: KeepOptions = { options: o.options, mode: o.mode };
   const [file = "", ...args] = [...ownProgram(), "local", "keep", JSON.stringify(keep)];
+  requireRoom(folders.state);
   const output = o.mode === "foreground" ? "inherit" : openLog(folders.daemonLog);
   const child = spawn(file, args, {
     stdio: ["ignore", output, output],
@@ -63,13 +64,33 @@ export function ownProgram(): readonly string[] {
   return [process.execPath, ...(extension === ".ts" ? ["--conditions=lateen:source"] : []), main];
 }
 
+const START_BYTES = 256 * 1024;
+
+/**
+ * What a mesh writes as it starts must fit: on a full disk it could not even leave a line about why it failed.
+ * @throws MeshError UNAVAILABLE naming the folder
+ */
+function requireRoom(folder: string): void {
+  const probe = path.join(folder, `.room-${process.pid}`);
+  usable(folder, () => {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      fs.writeFileSync(probe, new Uint8Array(START_BYTES), { mode: 0o600 });
+    } finally {
+      fs.rmSync(probe, { force: true });
+    }
+  });
+}
+
 function openLog(file: string): number {
+  return usable(path.dirname(file), () => fs.openSync(file, "w", 0o600));
+}
+
+function usable<T>(folder: string, use: () => T): T {
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    return fs.openSync(file, "w", 0o600);
+    return use();
   } catch (e) {
     const why = e instanceof Error ? e.message : String(e);
-    const folder = path.dirname(file);
     throw new MeshError(Code.Unavailable, `Cannot use state folder "${folder}": ${why}; it must be writable`, {}, e);
   }
 }
