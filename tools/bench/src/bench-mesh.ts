@@ -3,9 +3,11 @@ import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Ports of the server: HTTP (fortio) and bulk (iperf3). */
+/** Ports of the server: HTTP (fortio), bulk (iperf3) and small messages. */
 export const HTTP_PORT = 8080;
 export const BULK_PORT = 5201;
+export const ECHO_PORT = 7007;
+const ECHO_SERVER = fileURLToPath(new URL("./echo-server.ts", import.meta.url));
 const RELAY = fileURLToPath(new URL("./relay.ts", import.meta.url));
 
 interface PodSpec {
@@ -36,10 +38,11 @@ const headless = ({ namespace, name }: PodSpec): object => ({
 
 /** The same client and server with the mesh and without, and two relays between the latter. */
 function pods(fortio: string, certificates: string): readonly PodSpec[] {
-  const ports = `${HTTP_PORT},${BULK_PORT}`;
+  const ports = [HTTP_PORT, BULK_PORT, ECHO_PORT].join(",");
   const relay = (...args: readonly string[]): readonly string[] => ["node", RELAY, ...args];
   const server = [
     ["iperf3", "-s", "-p", String(BULK_PORT)],
+    ["node", ECHO_SERVER, String(ECHO_PORT)],
     [
       fortio,
       "server",

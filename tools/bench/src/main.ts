@@ -2,16 +2,20 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { MeshError } from "@lateen/errors";
 import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
-import { benchTunnel, missedFigures, renderTunnel, saveReport } from "./tunnel.ts";
+import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
+import { missedFigures } from "./asked-figures.ts";
+import { benchTunnel, renderTunnel, saveReport } from "./tunnel.ts";
 
-const HELP = `Usage: npm run bench -- NAME [--check] [--rounds N] [--seconds N]
+const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N]
 
-  tunnel   throughput, latency and cost of a connection: no mesh, bare relays, Lateen, and ZTUNNEL_BIN when set
+  tunnel   throughput, latency and cost of a connection: no mesh, bare relays, Lateen, and ZTUNNEL_BIN when set;
+           loads: ${Object.keys(LOADS).join(", ")} (default ${DEFAULT_LOADS.join(", ")})
   enrol    200 pods captured on one node, one after another: from request to verified
 
   --check      exit with 1 when a figure that is asked for is missed
   --rounds N   interleaved rounds of tunnel (default 3)
   --seconds N  length of each load of tunnel (default 3)
+  --connections N  idle connections of tunnel, to see what one costs (default 500)
 `;
 
 interface Outcome {
@@ -19,11 +23,11 @@ interface Outcome {
   readonly missed: readonly string[];
 }
 
-type Flags = { readonly rounds: number; readonly seconds: number };
+type Flags = { readonly rounds: number; readonly seconds: number; readonly connections: number };
 
-const benches: Readonly<Record<string, (flags: Flags) => Promise<Outcome>>> = {
-  tunnel: async (flags) => {
-    const report = await benchTunnel(flags);
+const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]) => Promise<Outcome>>> = {
+  tunnel: async (flags, loads) => {
+    const report = await benchTunnel({ ...flags, loads: loads.length === 0 ? DEFAULT_LOADS : loads });
     return {
       text: `${renderTunnel(report)}written to ${saveReport("tunnel", report)}\n`,
       missed: missedFigures(report),
@@ -38,6 +42,9 @@ const benches: Readonly<Record<string, (flags: Flags) => Promise<Outcome>>> = {
   },
 };
 
+const areLoads = (names: readonly string[]): names is readonly LoadName[] =>
+  names.every((name) => Object.hasOwn(LOADS, name));
+
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -47,16 +54,22 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: "boolean", short: "h", default: false },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "3" },
+      connections: { type: "string", default: "500" },
     },
   });
-  const bench = benches[positionals[0] ?? ""];
-  const flags = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+  const [name = "", ...loads] = positionals;
+  const bench = benches[name];
+  const flags = {
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    connections: Number(values.connections),
+  };
   const usable = Object.values(flags).every((n) => Number.isInteger(n) && n > 0);
-  if (values.help || bench === undefined || positionals.length !== 1 || !usable) {
+  if (values.help || bench === undefined || !usable || !areLoads(loads) || (name !== "tunnel" && loads.length > 0)) {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
-  const { text, missed } = await bench(flags);
+  const { text, missed } = await bench(flags, loads);
   process.stdout.write(text);
   for (const figure of missed) process.stdout.write(`missed  ${figure}\n`);
   return values.check && missed.length > 0 ? 1 : 0;

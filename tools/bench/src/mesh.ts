@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -34,6 +35,15 @@ export async function run(
   if (code === 0) return { stdout, stderr };
   const tail = `${stdout}\n${stderr}`.trim().slice(-2_000);
   throw new MeshError(Code.Unavailable, `Cannot run ${command} ${args.join(" ")}: exit code ${code}\n${tail}`);
+}
+
+/** A program that runs in a pod meanwhile. */
+export interface HeldProgram {
+  /** Resolves at its first output. */
+  readonly firstLine: Promise<void>;
+  /** Ends its input. */
+  release(): void;
+  readonly ended: Promise<void>;
 }
 
 /** A local mesh for a bench: brought up from a folder, asked through `lateenctl`, taken down at the end. */
@@ -73,6 +83,22 @@ export class BenchMesh implements AsyncDisposable {
   /** Runs a program in a pod (`name.namespace`) and gives what it printed. */
   async exec(pod: string, command: readonly string[], timeoutMs = 60_000): Promise<string> {
     return (await this.ctl(["local", "exec", "--mesh", this.#name, pod, "--", ...command], { timeoutMs })).stdout;
+  }
+
+  /** Starts a program in a pod that goes on until its input ends. */
+  start(pod: string, command: readonly string[]): HeldProgram {
+    const argv = ["--conditions=lateen:source", LATEENCTL, "local", "exec", "-i", "--mesh", this.#name, pod, "--"];
+    const child = spawn(process.execPath, [...argv, ...command], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, LATEEN_STATE_HOME: this.#home },
+    });
+    const ended = once(child, "close").then(() => undefined);
+    const early = ended.then(() => {
+      throw new MeshError(Code.Unavailable, `${command.join(" ")} in ${pod} ended before it was ready`);
+    });
+    const firstLine = Promise.race([once(child.stdout, "data").then(() => undefined), early]);
+    early.catch(() => undefined); // heard by whoever waits for the first line
+    return { firstLine, release: () => void child.stdin.end(), ended };
   }
 
   /** Processes of this mesh, and of no other, whose command line holds every one of `parts`. */

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BULK_PORT, HTTP_PORT, writeBenchMesh } from "./bench-mesh.ts";
-import { readFortio, readIperf, type Requests } from "./load.ts";
+import { writeBenchMesh } from "./bench-mesh.ts";
+import { type LoadName, LOADS, type Metrics, type Track, costOf, idle } from "./loads.ts";
 import { BenchMesh } from "./mesh.ts";
-import { type ProcessCost, describeMachine, machineTime, processCost } from "./process-cost.ts";
+import { describeMachine, machineTime } from "./process-cost.ts";
 import { type Spread, formatSpread, ratioSpread, spread } from "./spread.ts";
 import { fortioProgram, requireProgram } from "./tools.ts";
 
@@ -12,6 +12,9 @@ export interface TunnelOptions {
   readonly rounds: number;
   /** Seconds of each load. */
   readonly seconds: number;
+  readonly loads: readonly LoadName[];
+  /** Connections held open to see what an idle one costs. */
+  readonly connections: number;
 }
 
 /** One way from the client to the server. */
@@ -47,7 +50,6 @@ const VARIANTS: readonly Variant[] = [
   LATEEN,
 ];
 
-export type Metrics = Record<string, number>;
 type Results = Map<string, Metrics[]>;
 
 export interface TunnelReport {
@@ -57,117 +59,11 @@ export interface TunnelReport {
   readonly ratios: Readonly<Record<string, Readonly<Record<string, Spread>>>>;
 }
 
-/** Runs one variant's loads and says what they cost. */
-class Measurement {
-  readonly #mesh: BenchMesh;
-  readonly #variant: Variant;
-  readonly #fortio: string;
-  readonly #pids: readonly number[];
-  readonly #seconds: number;
-
-  constructor(mesh: BenchMesh, variant: Variant, fortio: string, seconds: number) {
-    this.#mesh = mesh;
-    this.#variant = variant;
-    this.#fortio = fortio;
-    this.#seconds = seconds;
-    this.#pids = [...new Set(variant.proxies.flatMap((parts) => mesh.processes(parts)))];
-  }
-
-  async all(): Promise<Metrics> {
-    const idle = this.#cost();
-    const one = await this.#bulk(1);
-    const eight = await this.#bulk(8);
-    const [busy, busyCpuSec] = await this.#timed(() => this.#requests(["-c", "32", "-qps", "0"]));
-    const steady = await this.#requests(["-c", "8", "-qps", "1000", "-uniform"]);
-    const fresh = await this.#requests(["-c", "8", "-qps", "0", "-keepalive=false"]);
-    const proxied = this.#pids.length > 0;
-    return {
-      gbps1: one.gbps,
-      gbps8: eight.gbps,
-      requestsPerSec32: busy.perSec,
-      p50Ms1000: steady.p50Ms,
-      p90Ms1000: steady.p90Ms,
-      p99Ms1000: steady.p99Ms,
-      newConnsPerSec: fresh.perSec,
-      ...(proxied
-        ? {
-            cpuSecPerGB1: one.cpuSecPerGB,
-            cpuSecPerGB8: eight.cpuSecPerGB,
-            cpuUsPerRequest32: (busyCpuSec * 1e6) / busy.count,
-            rssIdleMiB: idle.rssMiB,
-            rssAfterMiB: this.#cost().rssMiB,
-          }
-        : {}),
-    };
-  }
-
-  /** Resident memory that one idle connection costs both proxies together. Last of a run: memory does not come back at once. */
-  async idleConnections(count: number): Promise<number> {
-    const before = this.#cost().rssMiB;
-    const code = `const n=require("net");let up=0;for(let i=0;i<${count};i++)n.connect(${HTTP_PORT},"${this.#variant.server}",()=>{if(++up===${count})setTimeout(()=>{console.log(up);process.exit()},2500)})`;
-    const held = this.#mesh.exec(this.#variant.client, ["node", "-e", code]);
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    const during = this.#cost().rssMiB;
-    await held;
-    return ((during - before) * 1_024) / count;
-  }
-
-  #cost(): ProcessCost {
-    return processCost(this.#pids);
-  }
-
-  async #timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
-    const before = this.#cost().cpuSec;
-    const result = await work();
-    return [result, this.#cost().cpuSec - before];
-  }
-
-  async #bulk(streams: number): Promise<{ readonly gbps: number; readonly cpuSecPerGB: number }> {
-    const argv = [
-      "iperf3",
-      "-J",
-      "-c",
-      this.#variant.server,
-      "-p",
-      String(BULK_PORT),
-      "-P",
-      String(streams),
-      "-t",
-      String(this.#seconds),
-    ];
-    const [out, cpuSec] = await this.#timed(() => this.#mesh.exec(this.#variant.client, argv));
-    const { gbps, gigabytes } = readIperf(out);
-    return { gbps, cpuSecPerGB: cpuSec / gigabytes };
-  }
-
-  async #requests(how: readonly string[]): Promise<Requests> {
-    const url = `http://${this.#variant.server}:${HTTP_PORT}/`;
-    const argv = [
-      this.#fortio,
-      "load",
-      "-quiet",
-      "-json",
-      "-",
-      "-p",
-      "50,90,99",
-      "-r",
-      "0.00001",
-      "-t",
-      `${this.#seconds}s`,
-      ...how,
-      url,
-    ];
-    return readFortio(await this.#mesh.exec(this.#variant.client, argv));
-  }
-}
-
 /** Starts with another variant each round, so that none is always first. */
 const rotated = <T>(items: readonly T[], by: number): readonly T[] => {
   const at = by % items.length;
   return [...items.slice(at), ...items.slice(0, at)];
 };
-
-const IDLE_CONNECTIONS = 500;
 
 /** A variant with the mesh that it runs in: a foreign proxy has one of its own. */
 interface Contestant {
@@ -204,18 +100,36 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
 
 async function runRounds(contestants: readonly Contestant[], fortio: string, o: TunnelOptions): Promise<Results> {
   const results: Results = new Map();
+  const trackOf = ({ variant, mesh }: Contestant): Track => ({
+    mesh,
+    client: variant.client,
+    server: variant.server,
+    pids: [...new Set(variant.proxies.flatMap((parts) => mesh.processes(parts)))],
+    fortio,
+    seconds: o.seconds,
+  });
   for (let round = 0; round < o.rounds; round++)
-    for (const { variant, mesh } of rotated(contestants, round)) {
-      process.stderr.write(`round ${round + 1} of ${o.rounds}: ${variant.name}\n`);
-      const metrics = await new Measurement(mesh, variant, fortio, o.seconds).all();
-      results.set(variant.name, [...(results.get(variant.name) ?? []), metrics]);
+    for (const contestant of rotated(contestants, round)) {
+      const { name } = contestant.variant;
+      process.stderr.write(`round ${round + 1} of ${o.rounds}: ${name}\n`);
+      const metrics = await runLoads(trackOf(contestant), o.loads);
+      results.set(name, [...(results.get(name) ?? []), metrics]);
     }
-  for (const { variant, mesh } of contestants) {
-    if (variant.proxies.length === 0) continue;
-    const perConnection = await new Measurement(mesh, variant, fortio, o.seconds).idleConnections(IDLE_CONNECTIONS);
-    for (const metrics of results.get(variant.name) ?? []) metrics["rssPerIdleConnKiB"] = perConnection;
+  // Last: memory does not come back at once.
+  for (const contestant of contestants) {
+    if (contestant.variant.proxies.length === 0) continue;
+    const perConnection = await idle(trackOf(contestant), o.connections);
+    for (const metrics of results.get(contestant.variant.name) ?? []) metrics["rssPerIdleConnKiB"] = perConnection;
   }
   return results;
+}
+
+async function runLoads(track: Track, loads: readonly LoadName[]): Promise<Metrics> {
+  const before = costOf(track);
+  const metrics: Metrics = {};
+  for (const load of loads) Object.assign(metrics, await LOADS[load](track));
+  if (track.pids.length > 0) Object.assign(metrics, { rssIdleMiB: before.rssMiB, rssAfterMiB: costOf(track).rssMiB });
+  return metrics;
 }
 
 /** Adds what only a comparison within a round can say, then takes minimum, median and maximum. */
@@ -224,7 +138,7 @@ export function summarise(results: Results, rounds: number, steal: number): Tunn
   for (const [name, all] of results)
     if (name !== "none")
       for (const [round, metrics] of all.entries())
-        for (const p of ["p50", "p99"])
+        for (const p of ["p50", "p99"].filter((p) => `${p}Ms1000` in metrics))
           metrics[`${p}AddedMs1000`] = metrics[`${p}Ms1000`]! - (none[round]?.[`${p}Ms1000`] ?? Number.NaN);
   const column = (name: string, metric: string): readonly number[] =>
     (results.get(name) ?? []).flatMap((m) => (Number.isFinite(m[metric]) ? [m[metric]!] : []));
@@ -249,18 +163,6 @@ export function summarise(results: Results, rounds: number, steal: number): Tunn
       ]),
   );
   return { machine: describeMachine(steal), rounds, variants, ratios };
-}
-
-/** Figures asked for; each names what is missed. */
-export function missedFigures(report: TunnelReport): readonly string[] {
-  const missed: string[] = [];
-  for (const metric of ["gbps1", "gbps8"]) {
-    const ratio = report.ratios["lateen/tls-relay"]?.[metric]?.median ?? 0;
-    if (ratio < 0.9) missed.push(`${metric}: ${ratio.toFixed(2)} of the bare TLS relay, at least 0.90 is asked for`);
-  }
-  const added = report.variants["lateen"]?.["p50AddedMs1000"]?.median ?? Number.POSITIVE_INFINITY;
-  if (!(added <= 0.5)) missed.push(`p50AddedMs1000: ${added.toFixed(3)} ms, at most 0.5 ms is asked for`);
-  return missed;
 }
 
 /** Ratios first: on a shared machine they are what can be trusted. */
