@@ -24,7 +24,7 @@ function serves(q: PortQuestion): boolean {
 
 /**
  * The port to dial on an endpoint for a port of its service: the endpoint's own mapping, else the service's, else, behind
- * an application tunnel, the port itself. Null: this endpoint does not serve that port.
+ * an application tunnel with a port of its own, the port itself. Null: this endpoint does not serve that port.
  * @see dataplane 6.3
  */
 export function resolveTargetPort(q: PortQuestion): number | null {
@@ -33,5 +33,5 @@ export function resolveTargetPort(q: PortQuestion): number | null {
   if (onEndpoint !== null && onEndpoint > 0) return onEndpoint;
   const onService = find(q.servicePorts, q.port) ?? 0;
   if (onService > 0) return onService;
-  return q.applicationTunnel !== null ? q.port : null;
+  return q.applicationTunnel !== null && q.applicationTunnel.port > 0 ? q.port : null;
 }
