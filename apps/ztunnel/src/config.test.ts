@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseConfig, workerThreads } from "./config.ts";
+import { parseConfig } from "./config.ts";
+import { type ThreadSettings, workerThreads } from "./worker-threads.ts";
 
 describe("configuration", () => {
   test("has Istio's defaults", () => {
@@ -41,17 +42,32 @@ describe("configuration", () => {
     expect(config.ok && config.value.data.transparent).toBe(mode);
   });
 
-  test.each([
+  const NOTHING: ThreadSettings = {
+    workerThreads: null,
+    cpuLimit: null,
+    resourceCpuLimit: null,
+    resourceCpuRequest: null,
+    concurrency: null,
+  };
+  const settings: readonly (readonly [Partial<ThreadSettings>, cpus: number, threads: number])[] = [
     [{}, 2, 2],
     [{}, 0.5, 1],
-    [{ ZTUNNEL_WORKER_THREADS: "3" }, 2, 3],
-    [{ ZTUNNEL_WORKER_THREADS: "0" }, 8, 8],
-    [{ ZTUNNEL_WORKER_THREADS: "50%" }, 8, 4],
-    [{ ZTUNNEL_WORKER_THREADS: "10%" }, 2, 1],
-    [{ ZTUNNEL_CPU_LIMIT: 1.5 }, 8, 2],
-  ])("%o on %d CPUs starts %d data threads", (env, cpus, threads) => {
-    expect(workerThreads({ ZTUNNEL_WORKER_THREADS: undefined, ZTUNNEL_CPU_LIMIT: undefined, ...env }, cpus)).toBe(
-      threads,
-    );
+    [{ workerThreads: "3" }, 2, 3],
+    [{ workerThreads: "0" }, 8, 8],
+    [{ workerThreads: "50%" }, 8, 4],
+    [{ workerThreads: "10%" }, 2, 1],
+    [{ workerThreads: "30%", cpuLimit: 16 }, 2, 5],
+    [{ workerThreads: "0", cpuLimit: 6 }, 2, 6],
+    [{ cpuLimit: 1.5 }, 8, 2],
+    [{ cpuLimit: 12, resourceCpuLimit: 3 }, 8, 3],
+    [{ resourceCpuLimit: 0.5 }, 8, 1],
+    [{ resourceCpuLimit: 4, resourceCpuRequest: 8 }, 2, 8],
+    [{ resourceCpuRequest: 1 }, 2, 2],
+    [{ concurrency: 0, cpuLimit: 6 }, 2, 6],
+    [{ concurrency: 3 }, 8, 3],
+    [{ concurrency: 3, workerThreads: "2" }, 8, 2],
+  ];
+  test.each(settings)("%o on %d CPUs starts %d data threads", (set, cpus, threads) => {
+    expect(workerThreads({ ...NOTHING, ...set }, cpus)).toBe(threads);
   });
 });

@@ -1,12 +1,17 @@
-import { envDurationMs, envFlag, envInt, parseEnv } from "@lateen/config";
-import { type Result, ok } from "@lateen/errors";
+import { envCpus, envDurationMs, envFlag, envInt, parseEnv } from "@lateen/config";
+import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import type { JsonValue } from "@lateen/xds-types";
 import { z } from "zod";
+import { NO_PROXY_CONFIG, type ProxyConfig } from "./proxy-config.ts";
+import { proxyMetadata, requestHeaders } from "./proxy-metadata.ts";
+import type { ThreadSettings } from "./worker-threads.ts";
 
 const bytes = (max: number) => envInt(16_384, max);
 
 /** The environment that ztunnel reads (dataplane 12.1); names and defaults are Istio's. */
 const Env = z.object({
-  XDS_ADDRESS: z.string().default("https://localhost:15012"),
+  /** Empty: no control plane. */
+  XDS_ADDRESS: z.string().optional(),
   CA_ADDRESS: z.string().optional(),
   XDS_ROOT_CA: z.string().default("./var/run/secrets/istio/root-cert.pem"),
   CA_ROOT_CA: z.string().optional(),
@@ -20,7 +25,12 @@ const Env = z.object({
   IPV6_ENABLED: envFlag().default(true),
   NETWORK: z.string().default(""),
   NODE_NAME: z.string().default(""),
-  CLUSTER_ID: z.string().default("Kubernetes"),
+  CLUSTER_ID: z.string().optional(),
+  ISTIO_META_CLUSTER_ID: z.string().optional(),
+  KUBERNETES_SERVICE_HOST: z.string().optional(),
+  PROXY_MODE: z.literal("shared", "must be shared: one proxy for the pods of a node").optional(),
+  LOCAL_XDS_PATH: z.string().optional(),
+  LOCAL_XDS: z.string().optional(),
   TRUST_DOMAIN: z.string().default("cluster.local"),
   POD_NAME: z.string().default("ztunnel"),
   POD_NAMESPACE: z.string().default("istio-system"),
@@ -42,13 +52,15 @@ const Env = z.object({
   LOCALHOST_APP_TUNNEL: envFlag().default(true),
   ZTUNNEL_WORKER_THREADS: z
     .string()
-    .regex(/^\d{1,4}%?$/, "is not a number or a percentage")
+    .regex(/^(?:\d{1,4}|(?:[1-9]\d?|100)%)$/, "must be a whole number, or a percentage from 1% to 100%")
     .optional(),
-  ZTUNNEL_CPU_LIMIT: z.coerce.number().positive().optional(),
+  ZTUNNEL_CPU_LIMIT: envCpus().optional(),
+  ZTUNNEL_RESOURCE_CPU_LIMIT: envCpus().optional(),
+  ZTUNNEL_RESOURCE_CPU_REQUEST: envCpus().optional(),
   RUST_LOG: z.string().default("info"),
   LOG_FORMAT: z.enum(["plain", "json"]).default("plain"),
-  ADMIN_ADDRESS: z.string().default("localhost:15000"),
-  STATS_ADDRESS: z.string().default("[::]:15020"),
+  ADMIN_ADDRESS: z.string().optional(),
+  STATS_ADDRESS: z.string().optional(),
   READINESS_ADDRESS: z.string().default("[::]:15021"),
 });
 type Env = z.output<typeof Env>;
@@ -73,9 +85,36 @@ export interface DataConfig {
   readonly localhostAppTunnel: boolean;
 }
 
+/** The control plane and the CA. */
+export interface UpstreamConfig {
+  /** `https://host:port`; null: there is no control plane, only a static configuration. */
+  readonly xdsAddress: string | null;
+  readonly caAddress: string;
+  readonly clusterId: string;
+  /** What the proxy says of itself, beside its name and place. */
+  readonly metadata: Readonly<Record<string, JsonValue>>;
+  readonly xdsHeaders: Readonly<Record<string, string>>;
+  readonly caHeaders: Readonly<Record<string, string>>;
+}
+
+/** Addresses of our own servers, `host:port`. */
+export interface ServerConfig {
+  readonly admin: string;
+  readonly stats: string;
+  readonly readiness: string;
+}
+
+/** A static configuration read at the start (dataplane 8.5), by path or as it is. */
+export type StaticConfig =
+  { readonly t: "file"; readonly path: string } | { readonly t: "text"; readonly text: string };
+
 export interface Config {
   readonly env: Readonly<Env>;
   readonly data: DataConfig;
+  readonly upstream: UpstreamConfig;
+  readonly servers: ServerConfig;
+  readonly threads: ThreadSettings;
+  readonly staticConfig: StaticConfig | null;
   readonly drainMs: number;
 }
 
@@ -86,12 +125,12 @@ function drainMs(e: Env): number {
   return 1_000 * (grace > 10 ? grace - 5 : Math.max(grace - 1, 1));
 }
 
-function dataConfig(e: Env): DataConfig {
+function dataConfig(e: Env, clusterId: string): DataConfig {
   return {
     network: e.NETWORK,
     node: e.NODE_NAME,
     trustDomain: e.TRUST_DOMAIN,
-    clusterId: e.CLUSTER_ID,
+    clusterId,
     mark: e.PACKET_MARK,
     reusePort: e.INPOD_PORT_REUSE,
     ipv6: e.IPV6_ENABLED,
@@ -109,22 +148,92 @@ function dataConfig(e: Env): DataConfig {
   };
 }
 
-/**
- * Reads the environment (dataplane 12.1). Unknown variables are ignored; every problem is reported at once.
- * @returns BAD_INPUT naming each variable and what it must be
- */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Result<Config> {
-  const read = parseEnv(Env, env);
-  return read.ok ? ok({ env: read.value, data: dataConfig(read.value), drainMs: drainMs(read.value) }) : read;
+const DEFAULT_CLUSTER = "Kubernetes";
+const IN_CLUSTER = "https://istiod.istio-system.svc:15012";
+const ALONE = "https://localhost:15012";
+
+/** Adds the scheme when it is missing. @returns null for an empty text, BAD_INPUT for what is not https://host:port */
+function address(name: string, text: string): Result<string | null> {
+  if (text === "") return ok(null);
+  const full = text.includes("://") ? text : `https://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : null;
+  if (url?.protocol === "https:" && url.hostname !== "") return ok(full);
+  return bad(`${name}: ${JSON.stringify(text)} is not https://host:port`);
+}
+
+const bad = (why: string): Result<never> => fail(new MeshError(Code.BadInput, `Cannot parse environment: ${why}`));
+
+function upstreamConfig(
+  e: Env,
+  env: Readonly<Record<string, string | undefined>>,
+  config: ProxyConfig,
+): Result<UpstreamConfig> {
+  const byDefault = e.KUBERNETES_SERVICE_HOST === undefined ? ALONE : IN_CLUSTER;
+  const xds = address("XDS_ADDRESS", e.XDS_ADDRESS ?? config.discoveryAddress ?? byDefault);
+  if (!xds.ok) return xds;
+  const ca = address("CA_ADDRESS", e.CA_ADDRESS ?? xds.value ?? byDefault);
+  if (!ca.ok) return ca;
+  if (ca.value === null) return bad("CA_ADDRESS: must not be empty");
+  const metadata = proxyMetadata(env, config);
+  if (!metadata.ok) return metadata;
+  const xdsHeaders = requestHeaders(env, "XDS_HEADER_");
+  if (!xdsHeaders.ok) return xdsHeaders;
+  const caHeaders = requestHeaders(env, "CA_HEADER_");
+  if (!caHeaders.ok) return caHeaders;
+  return ok({
+    xdsAddress: xds.value,
+    caAddress: ca.value,
+    clusterId: e.ISTIO_META_CLUSTER_ID ?? e.CLUSTER_ID ?? DEFAULT_CLUSTER,
+    metadata: metadata.value,
+    xdsHeaders: xdsHeaders.value,
+    caHeaders: caHeaders.value,
+  });
+}
+
+function serverConfig(e: Env, config: ProxyConfig): ServerConfig {
+  return {
+    admin: e.ADMIN_ADDRESS ?? `localhost:${config.proxyAdminPort ?? 15_000}`,
+    stats: e.STATS_ADDRESS ?? `[::]:${config.statsPort ?? 15_020}`,
+    readiness: e.READINESS_ADDRESS,
+  };
+}
+
+function staticConfig(e: Env): Result<StaticConfig | null> {
+  const { LOCAL_XDS_PATH: path, LOCAL_XDS: text } = e;
+  if (path !== undefined && text !== undefined) return bad("only one of LOCAL_XDS_PATH and LOCAL_XDS may be set");
+  if (path !== undefined) return ok({ t: "file", path });
+  return ok(text === undefined ? null : { t: "text", text });
 }
 
 /**
- * How many data threads to start (dataplane 12.1).
- * @param cpus what the cgroup grants, at least 1
+ * Reads the environment (dataplane 12.1). Unknown variables are ignored; every variable that is wrong is reported at once.
+ * @param config the documents below the environment, see `readConfig`
+ * @returns BAD_INPUT naming each variable and what it must be
  */
-export function workerThreads(env: Pick<Env, "ZTUNNEL_WORKER_THREADS" | "ZTUNNEL_CPU_LIMIT">, cpus: number): number {
-  const wanted = env.ZTUNNEL_WORKER_THREADS;
-  if (wanted?.endsWith("%")) return Math.max(1, Math.ceil((cpus * Number(wanted.slice(0, -1))) / 100));
-  if (wanted !== undefined) return Number(wanted) === 0 ? Math.max(1, Math.floor(cpus)) : Number(wanted);
-  return Math.max(1, Math.ceil(env.ZTUNNEL_CPU_LIMIT ?? cpus));
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  config: ProxyConfig = NO_PROXY_CONFIG,
+): Result<Config> {
+  const read = parseEnv(Env, env);
+  if (!read.ok) return read;
+  const e = read.value;
+  const upstream = upstreamConfig(e, env, config);
+  if (!upstream.ok) return upstream;
+  const local = staticConfig(e);
+  if (!local.ok) return local;
+  return ok({
+    env: e,
+    data: dataConfig(e, upstream.value.clusterId),
+    upstream: upstream.value,
+    servers: serverConfig(e, config),
+    threads: {
+      workerThreads: e.ZTUNNEL_WORKER_THREADS ?? null,
+      cpuLimit: e.ZTUNNEL_CPU_LIMIT ?? null,
+      resourceCpuLimit: e.ZTUNNEL_RESOURCE_CPU_LIMIT ?? null,
+      resourceCpuRequest: e.ZTUNNEL_RESOURCE_CPU_REQUEST ?? null,
+      concurrency: config.concurrency,
+    },
+    staticConfig: local.value,
+    drainMs: drainMs(e),
+  });
 }

@@ -1,1 +1,6 @@
-export {};
+export { type Config, type DataConfig, parseConfig } from "./config.ts";
+export { configDump } from "./control/config-dump.ts";
+export { adminRoutes } from "./control/routes.ts";
+export { MESH_CONFIG_FILE, readConfig } from "./read-config.ts";
+export { type StaticMesh, parseStaticConfig } from "./static-config.ts";
+export { type ThreadSettings, workerThreads } from "./worker-threads.ts";

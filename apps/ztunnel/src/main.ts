@@ -3,9 +3,11 @@ import { availableParallelism } from "node:os";
 import process from "node:process";
 import { cgroupCpuFiles, grantedCpus } from "@lateen/config";
 import { createLogging, parseLevels } from "@lateen/telemetry";
-import { parseConfig, workerThreads } from "./config.ts";
 import { lineWriter } from "./line-writer.ts";
+import { loadStaticMesh } from "./load-static-mesh.ts";
+import { readConfig } from "./read-config.ts";
 import { startZtunnel } from "./wire.ts";
+import { workerThreads } from "./worker-threads.ts";
 
 const VERSION = "0.0.0";
 
@@ -15,11 +17,15 @@ function cpus(): number {
   return grantedCpus(new Map(files.map((file) => [file, readFileSync(file, "utf8")])), availableParallelism());
 }
 
+const readText = (path: string): string | null => (existsSync(path) ? readFileSync(path, "utf8") : null);
+
 async function main(): Promise<number> {
-  const config = parseConfig(process.env);
+  const config = await readConfig(process.env, readText);
   const levels = parseLevels(config.ok ? config.value.env.RUST_LOG : "info");
-  if (!config.ok || !levels.ok) {
-    process.stderr.write(`${config.ok ? (levels.ok ? "" : levels.error.message) : config.error.message}\n`);
+  const mesh = config.ok ? await loadStaticMesh(config.value.staticConfig, readText) : config;
+  if (!config.ok || !levels.ok || !mesh.ok) {
+    const wrong = [config, levels, mesh].find((r) => !r.ok);
+    process.stderr.write(`${wrong?.ok === false ? wrong.error.message : ""}\n`);
     return 2;
   }
   const writeLine = lineWriter(process.stdout);
@@ -39,7 +45,8 @@ async function main(): Promise<number> {
     logging,
     levels: levels.value,
     writeLine,
-    threads: workerThreads(env, cpus()),
+    threads: workerThreads(config.value.threads, cpus()),
+    staticMesh: mesh.value,
     version: VERSION,
   });
   const fault = await Promise.race([signalled, proxy.ended]);

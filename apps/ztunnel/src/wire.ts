@@ -19,12 +19,12 @@ export async function startZtunnel(o: Omit<ControlOptions, "onEnd">): Promise<Zt
   await using scope = createScope();
   const { promise: ended, resolve: onEnd } = Promise.withResolvers<string | null>();
   const control = scope.own(new ControlThread({ ...o, onEnd }));
-  const { env } = o.config;
-  scope.own(await serveHttp(env.READINESS_ADDRESS, readinessRoutes(control.readiness)));
-  scope.own(await serveHttp(env.ADMIN_ADDRESS, adminRoutes(control.admin)));
+  const { servers } = o.config;
+  scope.own(await serveHttp(servers.readiness, readinessRoutes(control.readiness)));
+  scope.own(await serveHttp(servers.admin, adminRoutes(control.admin)));
   scope.own(
     await serveHttp(
-      env.STATS_ADDRESS,
+      servers.stats,
       metricsRoutes(() => control.families()),
     ),
   );

@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { Client, Metadata } from "@grpc/grpc-js";
 import { createSigner, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
@@ -11,15 +10,16 @@ import {
   createIstioCertificateRequest,
   structFromJson,
 } from "@lateen/xds-types";
+import { readRootPem, readToken } from "./given-secrets.ts";
 import { secureChannel } from "./secure-channel.ts";
 import { type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";
 
 export interface CaClientOptions {
   /** `https://host:port`. */
   readonly address: string;
-  /** PEM. Read before each request; a change opens a new channel, an unreadable file keeps the old one. */
+  /** As `readRootPem` takes it. Read before each request; a change opens a new channel, an unreadable file keeps the old one. */
   readonly rootFile: string;
-  /** Read before each request. */
+  /** As `readToken` takes it. Read before each request. */
   readonly tokenFile: string;
   readonly clusterId: string;
   /** Name to find in the server's certificate in place of the host, null for the host. */
@@ -54,10 +54,10 @@ export function createCaClient(o: CaClientOptions): CaClient {
         const keys = await generateKeyPair(webcrypto);
         const signer = await createSigner(webcrypto, keys);
         const csr = await createSigningRequest(signer, [{ t: "uri", value: identity }]);
-        const client = await channel.client();
+        const client = channel.client();
         const metadata = o.mode === "shared" ? structFromJson({ ImpersonatedIdentity: identity }) : null;
         const request = createIstioCertificateRequest({ csr, validityDuration: o.ttlSec, metadata });
-        const answer = await call(client, request, await headersOf(o), {
+        const answer = await call(client, request, headersOf(o), {
           timeoutMs: o.timeoutMs ?? TIMEOUT_MS,
           signal,
         });
@@ -85,8 +85,8 @@ class Channel {
     this.#o = o;
   }
 
-  async client(): Promise<Client> {
-    const root = await this.#root();
+  client(): Client {
+    const root = this.#root();
     if (this.#closed) throw new MeshError(Code.Draining, "Cannot reach the authority: the client is closed");
     if (this.#open !== null && (root === null || root === this.#open.root)) return this.#open.client;
     const old = this.#open;
@@ -103,20 +103,12 @@ class Channel {
   }
 
   /** Null when it cannot be read but a channel with an earlier one is open. */
-  async #root(): Promise<string | null> {
+  #root(): string | null {
     try {
-      const pem = await readFile(this.#o.rootFile, "utf8");
-      if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
-      throw new Error("it holds no certificate");
+      return readRootPem(this.#o.rootFile);
     } catch (cause) {
       if (this.#open !== null) return null;
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new MeshError(
-        Code.Unavailable,
-        `Cannot read the root of the authority, ${this.#o.rootFile}: ${why}`,
-        {},
-        cause,
-      );
+      throw cause;
     }
   }
 
@@ -134,18 +126,11 @@ class Channel {
   }
 }
 
-async function headersOf(o: CaClientOptions): Promise<Metadata> {
+function headersOf(o: CaClientOptions): Metadata {
   const metadata = new Metadata();
   metadata.set("clusterid", o.clusterId);
   for (const [name, value] of Object.entries(o.headers ?? {})) metadata.set(name, value);
-  let token: string;
-  try {
-    token = (await readFile(o.tokenFile, "utf8")).trim();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new MeshError(Code.Unavailable, `Cannot read the token for the authority, ${o.tokenFile}: ${why}`, {}, cause);
-  }
-  metadata.set("authorization", `Bearer ${token}`);
+  metadata.set("authorization", `Bearer ${readToken(o.tokenFile)}`);
   return metadata;
 }
 

@@ -160,7 +160,7 @@ describe("files of the client", () => {
   });
   test("no token, no request", async () => {
     await rm(ca.tokenFile);
-    expect(await refusal(SA)).toMatch(/^UNAVAILABLE Cannot read the token for the authority, .*token/);
+    expect(await refusal(SA)).toMatch(/^UNAVAILABLE Cannot read the token, .*token/);
   });
   test("a root that is gone keeps the channel that is open", async () => {
     await get(SA);
@@ -169,7 +169,7 @@ describe("files of the client", () => {
   });
   test("no root at the start", async () => {
     await rm(ca.rootFile);
-    expect(await refusal(SA)).toMatch(/^UNAVAILABLE Cannot read the root of the authority, /);
+    expect(await refusal(SA)).toMatch(/^UNAVAILABLE Cannot read the root certificate, /);
   });
   test("a new root opens a new channel", async () => {
     await using other = await startTestCa();

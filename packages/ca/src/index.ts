@@ -27,6 +27,7 @@ export {
   signLocalToken,
   verifyLocalToken,
 } from "./local-token.ts";
+export { readRootPem, readToken } from "./given-secrets.ts";
 export { replaceFile } from "./private-folder.ts";
 export { CA_FILES, type KeyStore } from "./root-store.ts";
 export { type SecureChannel, type SecureChannelOptions, secureChannel } from "./secure-channel.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { envCommaList, envDurationMs, envFlag, envInt, envPort, parseEnv } from "./env.ts";
+import { envCommaList, envCpus, envDurationMs, envFlag, envInt, envPort, parseEnv } from "./env.ts";
 
 const schema = z.object({
   NAME: z.string(),
@@ -35,4 +35,14 @@ test("every problem is reported at once, with its variable and without its value
 
 test.each(["", " 1", "1 ", "0x10", "1.0", "+1", "12345678901234567"])("%j is no whole number", (text) =>
   expect(envInt().safeParse(text).success).toBe(false),
+);
+
+test.each([
+  ["2", 2],
+  ["1.5", 1.5],
+  ["500m", 0.5],
+])("%j is %d CPUs", (text, cpus) => expect(envCpus().parse(text)).toBe(cpus));
+
+test.each(["0", "0m", "", "two", "1e3", "-1"])("%j is no amount of CPU", (text) =>
+  expect(envCpus().safeParse(text).success).toBe(false),
 );

@@ -26,6 +26,15 @@ export function envInt(min = 0, max = Number.MAX_SAFE_INTEGER): z.ZodType<number
     .refine((n) => n >= min && n <= max, `must be between ${min} and ${max}`);
 }
 
+/** An amount of CPU as Kubernetes writes it: `2`, `1.5`, `500m`. Its value is CPUs; more than none. */
+export function envCpus(): z.ZodType<number, string> {
+  return z
+    .string()
+    .regex(/^\d{1,6}(?:\.\d{1,9})?m?$/, { error: "must be an amount of CPU such as 2, 1.5 or 500m", abort: true })
+    .transform((text) => (text.endsWith("m") ? Number(text.slice(0, -1)) / 1_000 : Number(text)))
+    .refine((cpus) => cpus > 0, "must be more than 0");
+}
+
 /** A port, 1 to 65535. */
 export function envPort(): z.ZodType<number, string> {
   return envInt(1, 65_535);

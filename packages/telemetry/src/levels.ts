@@ -39,9 +39,13 @@ export function parseLevels(text: string): Result<Levels> {
   return fail(new MeshError(Code.BadInput, `Cannot parse log levels: ${problems.join("; ")} (${hint})`));
 }
 
-/** The text that `parseLevels` reads back. */
+/** The text that `parseLevels` reads back: scopes first, the longest name before shorter ones, the default last. */
 export function formatLevels(levels: Levels): string {
-  return [...levels].map(([scope, level]) => (scope === "" ? level : `${scope}:${level}`)).join(",");
+  const order = (a: string, b: string): number => b.length - a.length || (a < b ? -1 : 1);
+  return [...levels]
+    .sort(([a], [b]) => order(a, b))
+    .map(([scope, level]) => (scope === "" ? level : `${scope}=${level}`))
+    .join(",");
 }
 
 /** Levels that can change while loggers hold on to their answer. */

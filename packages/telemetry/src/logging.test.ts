@@ -113,7 +113,7 @@ describe("levels", () => {
     log.info("1");
     logging.levels.set(levelsOf("access:info"), "merge");
     log.info("2");
-    expect(formatLevels(logging.levels.current())).toBe("warn,access:info");
+    expect(formatLevels(logging.levels.current())).toBe("access=info,warn");
     logging.levels.set(new Map(), "replace");
     log.info("3");
     expect(lines.map((l) => l.split("\t")[3])).toEqual(["2"]);

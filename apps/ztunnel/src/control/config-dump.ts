@@ -1,13 +1,15 @@
 import { dumpAuthorization } from "@lateen/policy";
-import { dumpService, dumpStagedServices, dumpWorkload } from "@lateen/workload-model";
+import { WorkloadStore, dumpService, dumpStagedServices, dumpWorkload } from "@lateen/workload-model";
 import type { ProxyState } from "@lateen/zds";
 import type { Config } from "../config.ts";
 import type { LiveConnection, ThreadReport } from "../messages.ts";
+import type { StaticMesh } from "../static-config.ts";
 import type { ModelFeed } from "./model-feed.ts";
 
 export interface DumpSources {
   readonly config: Config;
   readonly version: string;
+  readonly staticMesh: StaticMesh | null;
   readonly model: Pick<ModelFeed, "workloads" | "policies">;
   readonly pods: ProxyState;
   /** As the certificate manager describes them (dataplane 11.2). */
@@ -38,6 +40,15 @@ function workloadState(pods: ProxyState, reports: readonly ThreadReport[]): Read
   ]);
 }
 
+function dumpStatic({ workloads, services, policies }: StaticMesh): Readonly<Record<string, unknown>> {
+  const none = new WorkloadStore(null); // endpoints are what the running model says, not part of the file
+  return {
+    workloads: workloads.map(dumpWorkload),
+    services: services.map((service) => dumpService(none, service)),
+    policies: policies.map(dumpAuthorization),
+  };
+}
+
 /** The document behind `/config_dump`, in the shape that `istioctl ztunnel-config` reads (dataplane 11.2). */
 export function configDump(from: DumpSources): Readonly<Record<string, unknown>> {
   const { workloads, policies } = from.model;
@@ -46,7 +57,7 @@ export function configDump(from: DumpSources): Readonly<Record<string, unknown>>
     services: workloads.services().map((service) => dumpService(workloads, service)),
     policies: policies.all().map(dumpAuthorization),
     stagedServices: dumpStagedServices(workloads),
-    staticConfig: {},
+    staticConfig: from.staticMesh === null ? {} : dumpStatic(from.staticMesh),
     version: { version: from.version },
     config: { ...from.config.data, terminationGraceMs: from.config.drainMs },
     certificates: from.certificates,

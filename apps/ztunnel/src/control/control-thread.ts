@@ -5,6 +5,7 @@ import { connectSeqpacket, netnsId } from "@lateen/linux";
 import type { Levels, Logging } from "@lateen/telemetry";
 import { type Node, createNode, structFromJson } from "@lateen/xds-types";
 import type { Config } from "../config.ts";
+import type { StaticMesh } from "../static-config.ts";
 import { configDump } from "./config-dump.ts";
 import { DataThreads } from "./data-threads.ts";
 import { Identities } from "./identities.ts";
@@ -22,6 +23,8 @@ export interface ControlOptions {
   readonly writeLine: (line: string) => void;
   readonly threads: number;
   readonly version: string;
+  /** Workloads, services and policies that no control plane delivers, null for none. */
+  readonly staticMesh: StaticMesh | null;
   /** Something ends the proxy from inside: a request (null), or a fault. Called at most once per cause. */
   readonly onEnd: (fault: string | null) => void;
 }
@@ -47,7 +50,9 @@ export class ControlThread implements AsyncDisposable {
   readonly #identities: Identities;
   readonly #model: ModelFeed;
   readonly #pods: PodManager;
-  readonly #xds: XdsClient;
+  /** Null: everything is in the static configuration. */
+  readonly #xds: XdsClient | null;
+  readonly #stateBlock: Disposable;
   #podsBlock: Disposable | null;
   /** Look again whether a pod is ready: after every change of pods, model or certificates. */
   readonly #podWaiters = new Set<() => void>();
@@ -62,17 +67,36 @@ export class ControlThread implements AsyncDisposable {
     this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"), () => this.#lookAgain());
     this.#model = new ModelFeed(o.config.env.NODE_NAME, this.#threads, (change) => this.#identities.follow(change));
     this.#pods = this.#podManager();
-    this.#xds = this.#xdsClient(this.readiness.block("state manager"));
+    this.#stateBlock = this.readiness.block("state manager");
+    this.#xds = o.config.upstream.xdsAddress === null ? null : this.#xdsClient(o.config.upstream.xdsAddress);
   }
 
   /** A certificate of our own first, so that the stream is mutual TLS from the start; without one the token speaks for us. */
   start(): void {
     const { config, version, logging, threads } = this.#o;
     logging.logger("ztunnel").info("started", { threads, node: config.env.NODE_NAME, version });
+    this.#applyStaticMesh();
+    const xds = this.#xds;
+    if (xds === null) return this.#synced();
     this.#identities.ownCertificate(this.#stopping.signal).then(
-      () => this.#xds.start(),
+      () => xds.start(),
       () => undefined,
     );
+  }
+
+  #applyStaticMesh(): void {
+    const mesh = this.#o.staticMesh;
+    if (mesh === null) return;
+    this.#model.authorizations(mesh.policies, []);
+    this.#model.addresses({ workloads: mesh.workloads, services: mesh.services, removed: [] });
+    const [workloads, services, policies] = [mesh.workloads.length, mesh.services.length, mesh.policies.length];
+    this.#o.logging.logger("ztunnel").info("static configuration applied", { workloads, services, policies });
+  }
+
+  /** The CNI agent is contacted only once the model is there: no pod is served from an empty one. */
+  #synced(): void {
+    this.#stateBlock[Symbol.dispose]();
+    void this.#pods.run(this.#stopping.signal, agentBackoff());
   }
 
   /** Accepts nothing new, lets connections finish until the drain period is over, then ends them. */
@@ -102,7 +126,7 @@ export class ControlThread implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
-    this.#xds[Symbol.dispose]();
+    this.#xds?.[Symbol.dispose]();
     this.#identities[Symbol.dispose]();
     await this.#threads[Symbol.asyncDispose]();
   }
@@ -151,17 +175,17 @@ export class ControlThread implements AsyncDisposable {
     }
   }
 
-  /** The CNI agent is contacted only once the control plane has delivered both types: no pod is served from an empty model. */
-  #xdsClient(synced: Disposable): XdsClient {
+  #xdsClient(address: string): XdsClient {
     const { config, logging } = this.#o;
-    const { env } = config;
+    const { env, upstream } = config;
     return new XdsClient(
       xdsNode(config),
       {
-        address: env.XDS_ADDRESS,
-        rootCaFile: env.XDS_ROOT_CA,
-        tokenFile: env.AUTH_TOKEN,
-        clusterId: env.CLUSTER_ID,
+        address,
+        rootCa: env.XDS_ROOT_CA,
+        token: env.AUTH_TOKEN,
+        clusterId: upstream.clusterId,
+        headers: upstream.xdsHeaders,
         alternativeHostname: env.ALT_XDS_HOSTNAME ?? null,
         clientCertificate: () => this.#identities.currentCertificate(),
       },
@@ -171,10 +195,7 @@ export class ControlThread implements AsyncDisposable {
           this.#lookAgain();
         },
         authorizations: (upserted, removed) => this.#model.authorizations(upserted, removed),
-        ready: () => {
-          synced[Symbol.dispose]();
-          void this.#pods.run(this.#stopping.signal, agentBackoff());
-        },
+        ready: () => this.#synced(),
         terminated: (reason) => this.metrics.xdsEnded(reason),
       },
       logging.logger("xds"),
@@ -185,6 +206,7 @@ export class ControlThread implements AsyncDisposable {
     return configDump({
       config: this.#o.config,
       version: this.#o.version,
+      staticMesh: this.#o.staticMesh,
       model: this.#model,
       pods: this.#pods.state,
       certificates: this.#identities.pods.dump(),
@@ -227,9 +249,10 @@ export class ControlThread implements AsyncDisposable {
 }
 
 /** @see dataplane 8.4 */
-function xdsNode({ env }: Config): Node {
-  const { INSTANCE_IP: ip, POD_NAME: name, POD_NAMESPACE: namespace, NODE_NAME, CLUSTER_ID } = env;
-  const metadata = { NAME: name, NAMESPACE: namespace, INSTANCE_IPS: ip, NODE_NAME, CLUSTER_ID };
+function xdsNode({ env, upstream }: Config): Node {
+  const { INSTANCE_IP: ip, POD_NAME: name, POD_NAMESPACE: namespace, NODE_NAME } = env;
+  const own = { NAME: name, NAMESPACE: namespace, INSTANCE_IPS: ip, NODE_NAME, CLUSTER_ID: upstream.clusterId };
+  const metadata = { ...own, ...upstream.metadata };
   return createNode({
     id: `ztunnel~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`,
     metadata: structFromJson(metadata),

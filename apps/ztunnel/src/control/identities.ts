@@ -15,13 +15,14 @@ export class Identities implements Disposable {
 
   /** @param changed called after every change of a pod's certificate */
   constructor(config: Config, threads: Pick<DataThreads, "send">, log: Logger, changed: () => void) {
-    const { env } = config;
+    const { env, upstream } = config;
     const client = (mode: "shared" | "dedicated"): CaClient =>
       createCaClient({
-        address: env.CA_ADDRESS ?? env.XDS_ADDRESS,
+        address: upstream.caAddress,
         rootFile: env.CA_ROOT_CA ?? env.XDS_ROOT_CA,
         tokenFile: env.AUTH_TOKEN,
-        clusterId: env.CLUSTER_ID,
+        clusterId: upstream.clusterId,
+        headers: upstream.caHeaders,
         alternativeHostname: env.ALT_CA_HOSTNAME ?? null,
         mode,
         ttlSec: env.SECRET_TTL / 1_000,

@@ -23,14 +23,22 @@ export interface AdminSources {
   readonly quit: () => void;
 }
 
-function setLogging(sources: AdminSources, url: URL): Reply {
-  const wanted = url.searchParams.get("level");
+const LOGGING_HELP = `
+usage: POST /logging                               (tells the levels)
+usage: POST /logging?level=<level>                 (sets the default)
+usage: POST /logging?level=<scope>:<level>,...     (sets levels of scopes)
+usage: POST /logging?reset                         (goes back to the levels of the start)
+
+hint: loglevel:\terror|warn|info|debug|trace|off
+hint: scope:\tthe second word of a log line, such as access
+`;
+
+/** Levels of the running proxy. A level that is not understood changes nothing, the reset that came with it included. */
+function setLogging(sources: Pick<AdminSources, "levels" | "setLevels">, url: URL): Reply {
+  const wanted = parseLevels(url.searchParams.get("level") ?? "");
+  if (!wanted.ok) return { status: 400, body: `${wanted.error.message}\n${LOGGING_HELP}` };
   if (url.searchParams.has("reset")) sources.setLevels(new Map(), "replace");
-  if (wanted !== null) {
-    const levels = parseLevels(wanted);
-    if (!levels.ok) return { status: 400, body: `${levels.error.message}\n` };
-    sources.setLevels(levels.value, "merge");
-  }
+  if (wanted.value.size > 0) sources.setLevels(wanted.value, "merge");
   return { status: 200, body: `current log level is ${formatLevels(sources.levels.current())}\n` };
 }
 

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
-import { readFileSync } from "node:fs";
 import { type ClientDuplexStream, Client, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { type SecureChannel, secureChannel } from "@lateen/ca";
+import { type SecureChannel, readRootPem, readToken, secureChannel } from "@lateen/ca";
 import type { Logger } from "@lateen/telemetry";
 import type { Authorization } from "@lateen/policy";
 import type { AddressUpdate, Service, Workload } from "@lateen/workload-model";
@@ -22,10 +21,13 @@ import {
 export interface XdsEndpoint {
   /** `https://host:port`. */
   readonly address: string;
-  readonly rootCaFile: string;
-  /** Re-read for each stream; no header when the file is missing. */
-  readonly tokenFile: string;
+  /** As `readRootPem` takes it; read for each stream. */
+  readonly rootCa: string;
+  /** As `readToken` takes it; read for each stream, no header when the file is missing. */
+  readonly token: string;
   readonly clusterId: string;
+  /** Further headers of each stream. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly alternativeHostname: string | null;
   /** Our own certificate for mutual TLS, null while there is none. */
   readonly clientCertificate: () => { readonly keyPem: string; readonly chainPem: string } | null;
@@ -110,16 +112,18 @@ export class XdsClient implements Disposable {
   }
 
   #channel(): SecureChannel {
-    const { address, rootCaFile, alternativeHostname, clientCertificate } = this.#endpoint;
-    const rootPem = readFileSync(rootCaFile, "utf8");
+    const { address, rootCa, alternativeHostname, clientCertificate } = this.#endpoint;
+    const rootPem = readRootPem(rootCa);
     return secureChannel({ address, rootPem, alternativeHostname, own: clientCertificate() });
   }
 
   #metadata(): Metadata {
+    const { clusterId, headers, token } = this.#endpoint;
     const metadata = new Metadata();
-    metadata.set("clusterid", this.#endpoint.clusterId);
+    metadata.set("clusterid", clusterId);
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
     try {
-      metadata.set("authorization", `Bearer ${readFileSync(this.#endpoint.tokenFile, "utf8").trim()}`);
+      metadata.set("authorization", `Bearer ${readToken(token)}`);
     } catch {
       // Without a token the certificate speaks for us; the server says so if it does not.
     }
