@@ -4,6 +4,7 @@ import { driver as ambientIndexScenarios } from "./drivers/ambient-index-scenari
 import { driver as ambientIndexUnits } from "./drivers/ambient-index-units.ts";
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
+import { driver as ztunnelConfig } from "./drivers/ztunnel-config.ts";
 import { driver as ztunnelRbac } from "./drivers/ztunnel-rbac.ts";
 import { driver as ztunnelRouting } from "./drivers/ztunnel-routing.ts";
 import { driver as policyConversion } from "./drivers/policy-conversion.ts";
@@ -18,6 +19,7 @@ export const drivers: readonly SuiteDriver[] = [
   http2Requirements,
   iptablesGoldens,
   matchingRules,
+  ztunnelConfig,
   ztunnelRbac,
   ztunnelRouting,
   spiffeId,

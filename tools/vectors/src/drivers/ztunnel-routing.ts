@@ -7,6 +7,7 @@ import {
   WorkloadStore,
   balanceCandidates,
   buildForwarded,
+  originNetworkHeader,
   parseBaggage,
   pickWeightedWaypoint,
   resolveInbound,
@@ -14,6 +15,7 @@ import {
   routeOutbound,
 } from "@lateen/workload-model";
 import { decodeAddress } from "@lateen/xds-types";
+import { parseConfig, workerThreads } from "@lateen/ztunnel";
 import { serviceBytes, workloadBytes } from "../proto-json.ts";
 import { object, text, texts } from "../read-json.ts";
 import {
@@ -96,7 +98,8 @@ function inbound(input: JsonObject, expected: JsonObject): Verdict {
   if (outcome.t === "refuse") return errorVerdict(expected, outcome.error);
   const tunnel = outcome.proxyDestination;
   const tunnelTarget = tunnel && formatSocketAddress(tunnel);
-  return compare({ upstream: formatSocketAddress(outcome.dial), tunnelTarget }, expected);
+  // The pod's own address; that a tunnel's application is dialled on loopback is a setting of its own.
+  return compare({ upstream: formatSocketAddress(outcome.destination), tunnelTarget }, expected);
 }
 
 function lookup(input: JsonObject, expected: JsonObject, find: (s: WorkloadStore) => Service | null): Verdict {
@@ -163,6 +166,21 @@ function bytesToIp(input: JsonObject, expected: JsonObject): Verdict {
   }
 }
 
+/** The inner CONNECT of two carries the network, another none. */
+function originNetwork(input: JsonObject, expected: JsonObject): Verdict {
+  const network = nullable(input["network"] ?? input["originNetwork"]);
+  const [, value] = network === null ? [null, null] : originNetworkHeader(network);
+  return compare(Object.fromEntries(Object.keys(expected).map((key) => [key, value])), expected);
+}
+
+/** The case's default stands for what the machine gives. */
+function threads(input: JsonObject, expected: JsonObject): Verdict {
+  const env = Object.entries(object(input["env"] ?? {})).map(([name, value]) => [name, text(value)] as const);
+  const config = parseConfig(Object.fromEntries(env));
+  if (!config.ok) return errorVerdict(expected, config.error.message);
+  return compare({ threads: workerThreads(config.value.threads, Number(input["default"])) }, expected);
+}
+
 type Judge = (input: JsonObject, expected: JsonObject, file: SuiteFile) => Verdict;
 
 const OPS: Readonly<Record<string, Judge>> = {
@@ -172,6 +190,8 @@ const OPS: Readonly<Record<string, Judge>> = {
   portMapping,
   weightedWaypoint,
   bytesToIp,
+  originNetworkHeader: originNetwork,
+  workerThreads: threads,
   vipLookup: (input, expected) =>
     lookup(input, expected, (s) =>
       s.serviceByVip(text(input["network"]), text(input["address"]), nullable(input["clientNamespace"])),
