@@ -52,7 +52,10 @@ export class OpenConnection implements Carried {
       direction: facts.direction,
       src: formatSocketAddress(facts.src),
       originalDst: typeof about.originalDst === "string" ? about.originalDst : formatSocketAddress(about.originalDst),
-      actualDst: formatSocketAddress(facts.dst),
+      // What was dialled: of a tunnel's inner connection the application, not the port on which the tunnel came in.
+      actualDst: formatSocketAddress(
+        facts.direction === "inbound" ? (about.judged?.destination ?? facts.dst) : facts.dst,
+      ),
       protocol: facts.hboneAuthority === null ? "TCP" : "HBONE",
     };
     this.#startedMs = pod.thread.path.nowMs();
