@@ -27,9 +27,18 @@ export function startLateenctl(args: readonly string[], env: Readonly<Record<str
   return spawn(node, [...rest, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
 }
 
-/** Runs `lateenctl` to its end. */
-export function lateenctl(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
-  return ended(startLateenctl(args, env));
+/** Runs `lateenctl` to its end. @param stdin its whole standard input; without it there is none */
+export function lateenctl(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  stdin?: string,
+): Promise<Ended> {
+  if (stdin === undefined) return ended(startLateenctl(args, env));
+  const [node, ...rest] = LATEENCTL;
+  const child = spawn(node, [...rest, ...args], { env, stdio: ["pipe", "pipe", "pipe"] });
+  child.stdin.on("error", () => undefined); // it ended without reading it all: its output says why
+  child.stdin.end(stdin);
+  return ended(child);
 }
 
 /** Waits for the end of a program whose output is in pipes. */

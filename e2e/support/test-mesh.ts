@@ -181,7 +181,7 @@ export class TestMesh implements AsyncDisposable {
   async kill(name: string): Promise<void> {
     const part = (await this.parts()).find((p) => p.name === name);
     if (part?.pid == null) throw new Error(`${name} does not run: ${JSON.stringify(part)}`);
-    process.kill(this.#machinePid(part.pid), "SIGKILL");
+    this.signal(part, "SIGKILL");
     await eventually(async () => ((await this.parts()).find((p) => p.name === name)?.restarts ?? 0) > part.restarts, {
       what: `${name} to be started again`,
       deadlineMs: 20_000,
@@ -190,6 +190,12 @@ export class TestMesh implements AsyncDisposable {
       what: `the mesh to settle after ${name} was killed`,
       deadlineMs: 60_000,
     });
+  }
+
+  /** Sends a signal to a process of the mesh. */
+  signal(part: Pick<ProcessStatus, "name" | "pid">, signal: NodeJS.Signals): void {
+    if (part.pid === null) throw new Error(`${part.name} does not run`);
+    process.kill(this.#machinePid(part.pid), signal);
   }
 
   /** The pid by which this process knows a process of the mesh. */

@@ -116,7 +116,7 @@ async function serveRequest(
   const desired = commandPod(asked);
   o.pods.addCommand(desired);
   try {
-    const pod = await unlessHungUp(socket, startedPod(o.pods, desired));
+    const pod = await unlessGivenUp(socket, startedPod(o.pods, desired));
     await runIn(socket, pod, asked, { fds, onChild, warnings: o.pods.undeclared(asked) });
   } finally {
     o.pods.dropCommand(desired);
@@ -161,18 +161,33 @@ async function startedPod(pods: MeshPods, desired: DesiredPod): Promise<PodRunti
   return pod;
 }
 
-/** Until its pod is captured a caller has nothing to say but that it gives up; waiting for ever must not be the only way. */
-async function unlessHungUp<T>(socket: SeqpacketSocket, waiting: Promise<T>): Promise<T> {
+const ENDING: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]);
+
+/** While a pod is being captured its caller may give up, by a signal or by going away. */
+async function unlessGivenUp<T>(socket: SeqpacketSocket, waiting: Promise<T>): Promise<T> {
   const over = new AbortController();
-  const hungUp = socket.receive(MAX_MESSAGE, over.signal).then(() => {
-    throw new MeshError(Code.Draining, "Cannot run as a pod: the caller is gone");
-  });
-  hungUp.catch(() => undefined); // it loses the race when the pod is there
+  const givenUp = (async (): Promise<never> => {
+    for (;;) {
+      const message = await socket.receive(MAX_MESSAGE, over.signal);
+      const signal = message.t === "message" ? signalOf(message) : null;
+      if (message.t === "end" || (signal !== null && ENDING.has(signal)))
+        throw new MeshError(Code.Draining, "Cannot run as a pod: the caller gave up before it was captured");
+    }
+  })();
+  givenUp.catch(() => undefined); // it loses the race when the pod is there
   try {
-    return await Promise.race([waiting, hungUp]);
+    return await Promise.race([waiting, givenUp]);
   } finally {
     over.abort();
   }
+}
+
+/** The signal that a message asks for, null for one that asks for nothing known. */
+function signalOf(message: { readonly bytes: Uint8Array; readonly fds: readonly number[] }): NodeJS.Signals | null {
+  for (const fd of message.fds) fs.closeSync(fd);
+  const parsed = signalRequest.safeParse(JSON.parse(new TextDecoder().decode(message.bytes)));
+  const known = parsed.success && Object.hasOwn(constants.signals, parsed.data.signal);
+  return known ? (parsed.data.signal as NodeJS.Signals) : null;
 }
 
 async function runIn(
@@ -253,10 +268,8 @@ async function forwardSignals(socket: SeqpacketSocket, child: ChildProcess, ende
       const message = await socket.receive(MAX_MESSAGE, ended);
       if (message.t === "end") break;
       if (message.t !== "message") continue;
-      for (const fd of message.fds) fs.closeSync(fd);
-      const parsed = signalRequest.safeParse(JSON.parse(new TextDecoder().decode(message.bytes)));
-      if (parsed.success && Object.hasOwn(constants.signals, parsed.data.signal))
-        signalGroup(child, parsed.data.signal as NodeJS.Signals);
+      const signal = signalOf(message);
+      if (signal !== null) signalGroup(child, signal);
     }
   } catch {
     if (ended.aborted) return; // the command ended first

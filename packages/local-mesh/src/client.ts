@@ -41,11 +41,8 @@ export interface MeshClient {
   ztunnelAdmin(node: string, method: "GET" | "POST", path: string): Promise<string>;
   /** Asks the mesh to go down; `isUp` says when it is. */
   down(): Promise<void>;
-  /** Runs a command whose standard streams are these descriptors. @param o.signal gives up before it has started */
-  attach(
-    request: ExecRequest | RunRequest,
-    o: { readonly stdio: readonly [number, number, number]; readonly signal?: AbortSignal },
-  ): Promise<AttachedCommand>;
+  /** Runs a command whose standard streams are these descriptors. Disposing of it hangs up. */
+  attach(request: ExecRequest | RunRequest, stdio: readonly [number, number, number]): Promise<AttachedCommand>;
   /** A socket in the pod's namespace, connecting to a port of the pod. */
   dial(request: Omit<DialRequest, "t">): Promise<net.Socket>;
   /** Whether `dial` would find where to connect. @throws MeshError NO_ROUTE when there is no such pod, Service or port */
@@ -54,11 +51,11 @@ export interface MeshClient {
 
 /** A command that runs in a pod on behalf of this process. */
 export interface AttachedCommand extends Disposable {
-  readonly pod: string;
-  /** What its user should know, one line each. */
-  readonly warnings: readonly string[];
-  /** As a shell counts it. */
+  /** Once it runs: in which pod, and what its user should know, one line each. @throws MeshError when it cannot be run */
+  readonly started: Promise<{ readonly pod: string; readonly warnings: readonly string[] }>;
+  /** Once it has ended, as a shell counts it. @throws as `started` */
   readonly exitCode: Promise<number>;
+  /** Before it runs, a signal that would end it gives it up: then `started` fails. */
   signal(name: NodeJS.Signals): Promise<void>;
 }
 
@@ -84,7 +81,7 @@ export async function openMeshClient(folders: MeshFolders, signal?: AbortSignal)
     log: (o) => openLog(folders, o),
     ztunnelAdmin: (node, method, path) => call(method, `/v1/ztunnel/${node}${path}`),
     down: async () => void (await call("POST", "/v1/down")),
-    attach: (asked, how) => attach(folders, asked, how),
+    attach: (asked, stdio) => attach(folders, asked, stdio),
     dial: async (asked) => {
       const { fd, port } = await socketFor(folders, asked);
       return new net.Socket({ fd, allowHalfOpen: true }).connect({ port, host: "127.0.0.1" });
@@ -195,11 +192,8 @@ async function sendMessage(
   await socket.send(bytes, fds, never);
 }
 
-async function receiveAnswer(
-  socket: SeqpacketSocket,
-  signal = never,
-): Promise<{ value: AttachAnswer; fds: readonly number[] }> {
-  const message = await socket.receive(MAX_MESSAGE, signal);
+async function receiveAnswer(socket: SeqpacketSocket): Promise<{ value: AttachAnswer; fds: readonly number[] }> {
+  const message = await socket.receive(MAX_MESSAGE, never);
   if (message.t !== "message") throw new MeshError(Code.Unavailable, "Cannot go on: the mesh has gone down");
   const value = JSON.parse(new TextDecoder().decode(message.bytes)) as AttachAnswer;
   if (value.t !== "error") return { value, fds: message.fds };
@@ -218,16 +212,22 @@ function connectAttach(folders: MeshFolders): SeqpacketSocket {
 async function attach(
   folders: MeshFolders,
   asked: ExecRequest | RunRequest,
-  o: { readonly stdio: readonly [number, number, number]; readonly signal?: AbortSignal },
+  stdio: readonly [number, number, number],
 ): Promise<AttachedCommand> {
   const socket = connectAttach(folders);
   try {
-    await sendMessage(socket, asked, o.stdio);
-    const { value } = await receiveAnswer(socket, o.signal);
+    await sendMessage(socket, asked, stdio);
+    const started = receiveAnswer(socket).then(({ value }) =>
+      value.t === "started" ? value : { pod: "", warnings: [] },
+    );
+    const exitCode = started.then(async () => {
+      const { value } = await receiveAnswer(socket);
+      return value.t === "exit" ? value.code : 1;
+    });
+    exitCode.catch(() => undefined); // whoever awaits `started` hears of it
     return {
-      pod: value.t === "started" ? value.pod : "",
-      warnings: value.t === "started" ? value.warnings : [],
-      exitCode: receiveAnswer(socket).then(({ value: end }) => (end.t === "exit" ? end.code : 1)),
+      started,
+      exitCode,
       signal: (signal) => sendMessage(socket, { t: "signal", signal }, []),
       [Symbol.dispose]: () => socket[Symbol.dispose](),
     };

@@ -1,4 +1,4 @@
-import type { AttachedCommand, MeshClient } from "@lateen/local-mesh";
+import type { MeshClient } from "@lateen/local-mesh";
 import { type Command, type Flag, Interruption, type Terminal, UsageError } from "../command.ts";
 import { clientOf, meshFlag, namespaceFlag, withNamespace } from "./mesh-access.ts";
 
@@ -90,29 +90,38 @@ const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2
 const ENDING: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]);
 
 /**
- * This process's own streams go to the command; its signals follow, and its exit code comes back. Before the command has
- * started, while its pod is being captured, a signal gives up.
+ * This process's own streams go to the command; its signals follow, and its exit code comes back. While its pod is still being
+ * captured a signal gives it up; who asks twice does not wait for the mesh to agree.
  */
 async function attached(
   terminal: Terminal,
   client: MeshClient,
   request: Parameters<MeshClient["attach"]>[0],
 ): Promise<number> {
-  let command: AttachedCommand | null = null;
-  const givenUp = new AbortController();
+  using command = await client.attach(request, [0, 1, 2]);
+  let runs = false;
+  let asked: Interruption | null = null;
+  const { promise: askedTwice, resolve: giveUp } = Promise.withResolvers<number>();
   using _signals = terminal.onSignals(FORWARDED, (name) => {
-    if (command === null && ENDING.has(name)) givenUp.abort(new Interruption(name));
-    void command?.signal(name).catch(() => undefined); // it has ended: its exit code is on the way
+    void command.signal(name).catch(() => undefined); // it has ended: its exit code is on the way
+    if (runs || !ENDING.has(name)) return;
+    if (asked !== null) giveUp(asked.exit);
+    asked = new Interruption(name);
   });
-  try {
-    using started = await client.attach(request, { stdio: [0, 1, 2], signal: givenUp.signal });
-    command = started;
-    for (const warning of started.warnings) terminal.stderr.write(`Warning: ${warning}\n`);
-    return await started.exitCode;
-  } catch (e) {
-    if (e instanceof Interruption) return e.exit;
-    throw e;
-  }
+  const early: unknown = terminal.interrupted.reason;
+  if (early instanceof Interruption) return early.exit; // it came before the line above
+  const ended = command.started.then(
+    ({ warnings }) => {
+      runs = true;
+      for (const warning of warnings) terminal.stderr.write(`Warning: ${warning}\n`);
+      return command.exitCode;
+    },
+    (e: unknown) => {
+      if (asked !== null) return asked.exit;
+      throw e;
+    },
+  );
+  return await Promise.race([ended, askedTwice]);
 }
 
 function pairs(texts: readonly string[], flag: string): Record<string, string> {

@@ -55,6 +55,7 @@ async function run(given: Given, terminal: Terminal): Promise<number> {
   const { status } = await untilUp(keeper, { options, timeoutMs, signal: terminal.interrupted }).catch(async (e) => {
     if (!terminal.interrupted.aborted) throw e;
     // Whoever gives up wants nothing left; a mesh half up would be a surprise.
+    keeper.ref();
     keeper.kill("SIGTERM");
     if (keeper.exitCode === null && keeper.signalCode === null) await once(keeper, "exit");
     terminal.stderr.write(`mesh ${options.folders.mesh} is taken down again\n`);
