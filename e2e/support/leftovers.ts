@@ -17,7 +17,7 @@ export interface Traces {
 }
 
 /** The machine's own links and firewall tables: a mesh changes neither. */
-function ownNetwork(): string {
+export function ownNetwork(): string {
   using own = currentNetns();
   using links = openRtnetlink(own.fd);
   using nft = openNftables(own.fd);
@@ -57,17 +57,37 @@ export function tracesOf(home: MeshHome, daemonPid: number, keeperPid: number): 
   };
 }
 
-/** Why a process belongs to the mesh, null when it does not. One that has ended and waits for its parent is gone. */
-function belongs(pid: number, t: Traces): string | null {
+/** Whether a process runs. One that has ended and only waits for its parent does not. */
+function runs(pid: number): boolean {
   const stat = read(`/proc/${pid}/stat`);
-  if (pid === process.pid || stat === "" || /\) Z /.test(stat)) return null;
-  const startTime = processStartTime(pid);
-  if (t.processes.has(pid) && t.processes.get(pid) === startTime) return "was one of its processes";
-  const { root } = t.home;
+  return pid !== process.pid && stat !== "" && !/\) Z /.test(stat);
+}
+
+/** How a process has to do with a folder, null when it has not. */
+function touches(pid: number, folder: string): string | null {
   for (const file of ["environ", "cmdline", "mountinfo"])
-    if (read(`/proc/${pid}/${file}`).includes(root)) return `has ${root} in its ${file}`;
-  if (read(`/proc/${pid}/cwd`, readlinkSync).startsWith(root)) return `is in ${root}`;
-  return null;
+    if (read(`/proc/${pid}/${file}`).includes(folder)) return `has ${folder} in its ${file}`;
+  return read(`/proc/${pid}/cwd`, readlinkSync).startsWith(folder) ? `is in ${folder}` : null;
+}
+
+const describeProcess = (pid: number, why: string): string =>
+  `process ${pid} (${read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 200)}) ${why}`;
+
+/** Processes that were started with this folder in their environment or arguments, work in it, or have mounted from it. */
+export function processesAbout(folder: string): readonly string[] {
+  return pids()
+    .filter(runs)
+    .flatMap((pid) => {
+      const why = touches(pid, folder);
+      return why === null ? [] : [describeProcess(pid, why)];
+    });
+}
+
+/** Processes of the mesh by pid and start, which find even those that hide where they come from. */
+function known(t: Traces): readonly string[] {
+  return [...t.processes]
+    .filter(([pid, startTime]) => runs(pid) && processStartTime(pid) === startTime)
+    .map(([pid]) => describeProcess(pid, "was one of its processes"));
 }
 
 function sockets(t: Traces): readonly string[] {
@@ -88,15 +108,10 @@ function heldNamespaces(t: Traces): readonly string[] {
 /** What is left of a mesh now, one line each. */
 async function leftovers(t: Traces): Promise<readonly string[]> {
   const { folders, env } = t.home;
-  const processes = pids().flatMap((pid) => {
-    const why = belongs(pid, t);
-    return why === null
-      ? []
-      : [`process ${pid} (${read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 200)}) ${why}`];
-  });
   const tmp = env["TMPDIR"] ?? "";
   return [
-    ...processes,
+    ...known(t),
+    ...processesAbout(t.home.root),
     ...sockets(t),
     ...heldNamespaces(t),
     ...(existsSync(folders.run) ? [`folder ${folders.run}: ${readdirSync(folders.run).join(", ")}`] : []),
