@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { ByteStream, CloseReason, StreamHandler } from "./byte-stream.ts";
 import { ManualLoop, memoryPair } from "./memory-pair.ts";
-import { Flow, pump } from "./pump.ts";
+import { closedStream } from "./closed-stream.ts";
+import { Flow, type Pump, pump, restorePump } from "./pump.ts";
 import { byteStreamSuite } from "./suite.ts";
 
 const noop = (): void => {};
@@ -130,4 +131,62 @@ test("a slow reader holds back the far writer", () => {
   }
   expect(taken).toBeGreaterThan(0);
   expect(taken).toBeLessThan(20);
+});
+
+describe("a relay that is taken up again", () => {
+  function restarting() {
+    const loop = new ManualLoop();
+    const [a, left] = memoryPair({ defer: loop.defer, maxChunkBytes: 2 });
+    const [right, b] = memoryPair({ defer: loop.defer });
+    const flows = { toB: new Flow(), toA: new Flow() };
+    const ends: CloseReason[][] = [];
+    const done = (x: CloseReason, y: CloseReason): void => void ends.push([x, y]);
+    let relay: Pump = pump(left, right, flows, done);
+    const again = (): void => {
+      const from = relay.snapshot();
+      const over = closedStream(left.local, left.remote);
+      const streams = { a: from.a.closed === null ? left : over, b: from.b.closed === null ? right : over };
+      relay = restorePump(streams, structuredClone(from), flows, done);
+    };
+    return { loop, a, b, flows, ends, again };
+  }
+
+  test("goes on between any two events and ends as it would have", () => {
+    const { loop, a, b, flows, ends, again } = restarting();
+    const [atA, atB] = [record(a), record(b)];
+    const steps = [
+      () => void a.write(Uint8Array.of(1, 2, 3)),
+      () => a.end(),
+      () => void b.write(Uint8Array.of(4)),
+      () => b.end(),
+    ];
+    for (const step of steps) {
+      step();
+      again();
+      loop.run();
+      again();
+    }
+    expect([atA.got, atA.events, atB.got, atB.events]).toEqual([[4], ["end", "ended"], [1, 2, 3], ["end", "ended"]]);
+    expect(flows).toEqual({ toB: { bytes: 3, chunks: 2 }, toA: { bytes: 1, chunks: 1 } });
+    expect(ends).toEqual([[{ t: "ended" }, { t: "ended" }]]);
+  });
+
+  test("knows that one stream is over while the other still flushes", () => {
+    const { loop, a, b, ends, again } = restarting();
+    const atB = record(b);
+    record(a);
+    b.pause();
+    a.write(Uint8Array.of(1, 2, 3));
+    a.end();
+    loop.run();
+    a.abort();
+    loop.run();
+    again();
+    b.resume();
+    loop.run();
+    expect([atB.got, atB.events]).toEqual([[1, 2, 3], ["end"]]);
+    b.write(Uint8Array.of(9));
+    loop.run();
+    expect([atB.events, ends.length]).toEqual([["end", "reset"], 1]);
+  });
 });

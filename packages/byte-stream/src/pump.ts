@@ -13,6 +13,22 @@ export interface PumpFlows {
   readonly toA: Flow;
 }
 
+/** How far one stream of a relay is, as plain data. */
+export type PumpSide = {
+  /** Its peer has ended, and that was passed on. */
+  readonly ended: boolean;
+  readonly closed: CloseReason | null;
+};
+
+/** A relay's whole state: it holds no bytes itself. */
+export type PumpSnapshot = { readonly a: PumpSide; readonly b: PumpSide };
+
+/** A relay that runs. */
+export interface Pump {
+  /** For another process to go on with, together with the states of both streams. */
+  snapshot(): PumpSnapshot;
+}
+
 /** Called once, when both streams are over. */
 export type PumpDone = (a: CloseReason, b: CloseReason) => void;
 
@@ -30,6 +46,15 @@ class Side implements StreamHandler {
     this.from = from;
     this.to = to;
     this.flow = flow;
+  }
+
+  get state(): PumpSide {
+    return { ended: this.ended, closed: this.closed };
+  }
+
+  restore(from: PumpSide): void {
+    this.ended = from.ended;
+    this.closed = from.closed;
   }
 
   onData(bytes: Uint8Array): void {
@@ -69,16 +94,56 @@ class Side implements StreamHandler {
  * To cut a relay short, abort either stream.
  * @see dataplane contract 4.7
  */
-export function pump(a: ByteStream, b: ByteStream, flows: PumpFlows, done: PumpDone): void {
-  const fromA = new Side(a, b, flows.toB);
-  const fromB = new Side(b, a, flows.toA);
-  const bothClosed = (): void => {
-    if (fromA.closed !== null && fromB.closed !== null) done(fromA.closed, fromB.closed);
-  };
-  fromA.other = fromB;
-  fromB.other = fromA;
-  fromA.onBothClosed = bothClosed;
-  fromB.onBothClosed = bothClosed;
-  a.attach(fromA);
-  b.attach(fromB);
+export function pump(a: ByteStream, b: ByteStream, flows: PumpFlows, done: PumpDone): Pump {
+  const relay = new Relay(a, b, flows, done);
+  relay.start();
+  return relay;
+}
+
+/**
+ * Goes on with a relay where `snapshot` found it. A stream that was closed then is not attached; its place may be taken by one
+ * that does nothing.
+ */
+export function restorePump(
+  streams: { readonly a: ByteStream; readonly b: ByteStream },
+  from: PumpSnapshot,
+  flows: PumpFlows,
+  done: PumpDone,
+): Pump {
+  const relay = new Relay(streams.a, streams.b, flows, done);
+  relay.restore(from);
+  relay.start();
+  return relay;
+}
+
+class Relay implements Pump {
+  readonly #a: Side;
+  readonly #b: Side;
+
+  constructor(a: ByteStream, b: ByteStream, flows: PumpFlows, done: PumpDone) {
+    const fromA = new Side(a, b, flows.toB);
+    const fromB = new Side(b, a, flows.toA);
+    const bothClosed = (): void => {
+      if (fromA.closed !== null && fromB.closed !== null) done(fromA.closed, fromB.closed);
+    };
+    fromA.other = fromB;
+    fromB.other = fromA;
+    fromA.onBothClosed = bothClosed;
+    fromB.onBothClosed = bothClosed;
+    this.#a = fromA;
+    this.#b = fromB;
+  }
+
+  start(): void {
+    for (const side of [this.#a, this.#b]) if (side.closed === null) side.from.attach(side);
+  }
+
+  restore(from: PumpSnapshot): void {
+    this.#a.restore(from.a);
+    this.#b.restore(from.b);
+  }
+
+  snapshot(): PumpSnapshot {
+    return { a: this.#a.state, b: this.#b.state };
+  }
 }

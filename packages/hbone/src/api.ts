@@ -21,6 +21,7 @@ export interface HboneOptions {
 /** The bytes of one accepted CONNECT. */
 export interface HboneStream extends ByteStream {
   readonly id: number;
+  readonly connection: HboneConnection;
   /** The peer's header lines, without pseudo-headers: the request's on a server, the response's on a client. */
   readonly headers: readonly HeaderField[];
 }
@@ -64,14 +65,17 @@ export interface HboneClient extends HboneConnection {
    * status (`http status: 401 Unauthorized`), or whose `facts.unprocessed` is 1 when the peer never looked at the request.
    */
   connect(target: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel;
+  /** CONNECTs without an answer: the id of each, and its target as it was given. */
+  waiting(): readonly { readonly id: number; readonly target: ConnectTarget }[];
 }
 
 /** A CONNECT that waits for an answer. Exactly one of `accept` and `refuse` is to be called, now or later. */
 export interface ConnectRequest {
   readonly authority: string;
   readonly headers: readonly HeaderField[];
-  /** The connection that it came on. */
+  /** The stream that the connection runs over. */
   readonly carrier: ByteStream;
+  readonly connection: HboneConnection;
   /** Set by the receiver: called when the client gave up (or sent data too early) before the answer. */
   onAbandoned: (() => void) | null;
   /** Answers 200. After `onAbandoned` the stream returned closes at once. */

@@ -12,9 +12,11 @@ type Done = (result: Result<HboneStream>) => void;
 
 /** A CONNECT without its answer yet. */
 class Opening implements StreamOwner {
+  readonly target: ConnectTarget;
   #done: Done | null;
 
-  constructor(done: Done) {
+  constructor(target: ConnectTarget, done: Done) {
+    this.target = target;
     this.#done = done;
   }
 
@@ -67,7 +69,7 @@ class Client extends Connection implements HboneClient {
   }
 
   connect(target: ConnectTarget, done: Done): Cancel {
-    const opening = new Opening(done);
+    const opening = new Opening(target, done);
     const problem =
       target.authority === "" ? "empty authority" : headerProblem([["host", target.authority], ...target.headers]);
     if (problem !== null || !this.machine.ready) {
@@ -85,18 +87,23 @@ class Client extends Connection implements HboneClient {
   }
 
   protected override waitingRequests(): Pick<HboneSnapshot, "requests" | "openings"> {
-    const states = this.machine.streams.filter((s) => s.owner instanceof Opening && s.owner.waiting);
-    return { requests: [], openings: states.map((s) => s.id) };
+    return { requests: [], openings: this.waiting().map(({ id }) => id) };
+  }
+
+  waiting(): readonly { readonly id: number; readonly target: ConnectTarget }[] {
+    return this.machine.streams.flatMap(({ id, owner }) =>
+      owner instanceof Opening && owner.waiting ? [{ id, target: owner.target }] : [],
+    );
   }
 
   restore(from: HboneSnapshot): RestoredHboneClient {
     const { states, streams } = this.restoreStreams(from);
-    const openings = new Map<number, (done: Done) => Cancel>();
+    const openings = new Map<number, (target: ConnectTarget, done: Done) => Cancel>();
     for (const id of from.openings) {
       const s = states.get(id);
       if (s === undefined) continue;
-      openings.set(id, (done) => {
-        const opening = new Opening(done);
+      openings.set(id, (target, done) => {
+        const opening = new Opening(target, done);
         s.owner = opening;
         return this.#cancel(s, opening);
       });
@@ -140,8 +147,8 @@ export interface RestoredHboneClient {
   readonly connection: HboneClient;
   /** Accepted CONNECTs by id, to be attached. */
   readonly streams: ReadonlyMap<number, HboneStream>;
-  /** CONNECTs without an answer by id: each is given its `done` again, before a byte arrives. */
-  readonly openings: ReadonlyMap<number, (done: (result: Result<HboneStream>) => void) => Cancel>;
+  /** CONNECTs without an answer by id: each is given its target and `done` again, before a byte arrives. */
+  readonly openings: ReadonlyMap<number, HboneClient["connect"]>;
 }
 
 /**

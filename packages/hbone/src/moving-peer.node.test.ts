@@ -153,7 +153,8 @@ test("node:http2 as the server of a client that moves at every turn", async () =
     connection = restored.connection;
     moves += 1;
     for (const stream of restored.streams.values()) collect(stream);
-    for (const resume of restored.openings.values()) resume((r) => r.ok && begin(r.value));
+    for (const resume of restored.openings.values())
+      resume({ authority: "", headers: [] }, (r) => r.ok && begin(r.value));
   });
   let connection = hboneClient(socket.next(), { ...OPTIONS, defer: defer(socket) });
   const sent = pattern(300_000);

@@ -273,7 +273,7 @@ export class Journey {
     for (const [id, stream] of restored.streams) this.#clientIds.get(id)!.near.attach(stream);
     for (const [id, resume] of restored.openings) {
       const call = this.#clientIds.get(id)!;
-      call.cancel = resume((r) => {
+      call.cancel = resume({ authority: "", headers: [] }, (r) => {
         if (r.ok) call.near.attach(r.value);
         else call.near.failed = true;
       });

@@ -31,6 +31,10 @@ class Request implements ConnectRequest, StreamOwner {
     return !this.#answered;
   }
 
+  get connection(): HboneServer {
+    return this.#server;
+  }
+
   accept(headers: readonly HeaderField[]): HboneStream {
     this.#answer(headers);
     const stream = new TunnelStream(this.#server, this.#state, this.headers);

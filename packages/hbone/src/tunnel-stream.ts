@@ -1,6 +1,6 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { CloseReason, StreamHandler } from "@lateen/byte-stream";
-import type { HboneStream, HeaderField } from "./api.ts";
+import type { HboneConnection, HboneStream, HeaderField } from "./api.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { ErrorCode } from "./constants.ts";
 import type { Machine } from "./machine.ts";
@@ -8,7 +8,7 @@ import type { TunnelSnapshot } from "./snapshot.ts";
 import { type Fate, type StreamOwner, StreamState } from "./stream-state.ts";
 
 /** What a stream needs of its connection. */
-export interface TunnelHost {
+export interface TunnelHost extends HboneConnection {
   readonly machine: Machine;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
@@ -93,6 +93,10 @@ export class TunnelStream implements HboneStream, StreamOwner {
       endWaits: this.#endWaits,
       over: this.#over,
     };
+  }
+
+  get connection(): HboneConnection {
+    return this.#host;
   }
 
   get buffered(): number {
