@@ -1,4 +1,4 @@
-export type { FrozenStream, Mover } from "./moving.ts";
+export type { FrozenStream, LentListener, Mover } from "./moving.ts";
 export type {
   Cancel,
   ConnectOptions,

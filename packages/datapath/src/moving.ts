@@ -11,6 +11,15 @@ export interface FrozenStream {
   readonly state: Plain;
 }
 
+/** A listener of another process. */
+export interface LentListener {
+  readonly fd: number;
+  /** Whether it has IP_TRANSPARENT. */
+  readonly transparent: boolean;
+  /** As in `SocketOptions`. */
+  readonly tenant?: string;
+}
+
 /**
  * Moves live connections and listeners between processes. Only a driver that owns its sockets and its TLS records can do this.
  *
@@ -34,13 +43,12 @@ export interface Mover {
   restoreSocket(state: Plain, fd: number): Result<SocketStream>;
   /** A frozen TLS stream. Owns `fd`, and closes it when the state is refused. */
   restoreSecure(state: Plain, fd: number): Result<SecureStream>;
-  /** Stops accepting, but keeps the descriptor open, so that connections wait in the kernel. @returns the descriptor */
-  lend(listener: Listener): number;
+  /** A listener's descriptor, to be passed on. It may accept in two processes at a time. */
+  descriptor(listener: Listener): number;
+  /** Stops accepting, but keeps the descriptor open: whoever it was passed to accepts, and what it leaves waits in the kernel. */
+  lend(listener: Listener): void;
   /** Accepts again: whoever the listener was lent to is gone. */
   takeBack(listener: Listener): void;
-  /** A listener that was lent. Owns `fd`; accepts at once. @param transparent whether it has IP_TRANSPARENT */
-  adopt(
-    lent: { readonly fd: number; readonly transparent: boolean },
-    onStream: (stream: SocketStream) => void,
-  ): Listener;
+  /** A listener that was lent. Owns its descriptor; accepts at once. */
+  adopt(lent: LentListener, onStream: (stream: SocketStream) => void): Listener;
 }

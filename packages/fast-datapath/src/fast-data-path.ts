@@ -17,6 +17,7 @@ import { closeStream, errnoOf, setNoDelay, socketFactory } from "@lateen/linux";
 import { TlsEngine } from "@lateen/tls-handshake";
 import { Dial } from "./dial.ts";
 import { FastListener } from "./fast-listener.ts";
+import { FastMover } from "./fast-mover.ts";
 import { Loop } from "./loop.ts";
 import { secureFast } from "./secure.ts";
 
@@ -35,13 +36,14 @@ export interface FastDataPathOptions {
  * timers and streams of the runtime stand still meanwhile. Disposing of it resets every connection and closes every descriptor.
  */
 export class FastDataPath implements DataPath, Disposable {
-  readonly mover = null;
+  readonly mover: FastMover;
   readonly #loop: Loop;
   readonly #tls: TlsEngine;
 
   /** @throws MeshError UNAVAILABLE where this is not Linux on x64 or arm64 */
   constructor(options: FastDataPathOptions) {
     this.#loop = new Loop(options.onFault);
+    this.mover = new FastMover(this.#loop);
     this.#tls = new TlsEngine({ nowMs: options.wallMs ?? Date.now, suites: SUITES });
   }
 

@@ -31,9 +31,10 @@ export class FastListener implements Listener, Pollable, Source {
   readonly fd: number;
   readonly #loop: Loop;
   readonly #onStream: (stream: SocketStream) => void;
-  readonly #place: Place;
+  #place: Place;
   #retry: Cancel | null = null;
   #open = true;
+  #lent = false;
 
   /** Owns `fd`. */
   constructor(loop: Loop, parts: ListenerParts, onStream: (stream: SocketStream) => void) {
@@ -51,7 +52,7 @@ export class FastListener implements Listener, Pollable, Source {
   }
 
   serve(): number {
-    for (let taken = 1; this.#open; taken++) {
+    for (let taken = 1; this.#open && !this.#lent; taken++) {
       const accepted = acceptStream(this.fd);
       if (typeof accepted === "number") {
         this.#refused(-accepted);
@@ -82,6 +83,19 @@ export class FastListener implements Listener, Pollable, Source {
       this.#retry = null;
       if (this.#open) this.#loop.turns.enqueue(this);
     });
+  }
+
+  /** Another process accepts: the descriptor stays open here, and leaves the loop. */
+  lend(): void {
+    if (!this.#open || this.#lent) return;
+    this.#lent = true;
+    this.#loop.remove(this.fd, this.#place);
+  }
+
+  takeBack(): void {
+    if (!this.#open || !this.#lent) return;
+    this.#lent = false;
+    this.#place = this.#loop.register(this.fd, this); // what waits in the kernel makes an edge at once
   }
 
   /** An exception while accepting is not the listener's fault: it goes on. */

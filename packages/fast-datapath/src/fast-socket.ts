@@ -1,7 +1,8 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { CloseReason, StreamHandler } from "@lateen/byte-stream";
-import type { SocketStream } from "@lateen/datapath";
+import type { FrozenStream, SocketStream } from "@lateen/datapath";
 import { closeReasonOf } from "@lateen/datapath/internal";
+import { type Result, fail, ok } from "@lateen/errors";
 import {
   EPOLLERR,
   EPOLLHUP,
@@ -23,9 +24,11 @@ import {
 import { EAGAIN } from "./errno.ts";
 import type { Flushable, Loop, Place, Pollable } from "./loop.ts";
 import { OutQueue } from "./out-queue.ts";
+import { MOVED, type SocketState } from "./stream-state.ts";
 import type { Source, Tenant } from "./turns.ts";
 
 const NOWHERE: SocketAddress = { ip: "0.0.0.0", port: 0 };
+const NOTHING = new Uint8Array(0);
 const ENDED: CloseReason = { t: "ended" };
 const ABORTED: CloseReason = { t: "aborted" };
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -44,7 +47,8 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   /** Room left free before what is received next, for bytes that the layer above kept. */
   headroom = 0;
   readonly #loop: Loop;
-  readonly #place: Place;
+  /** Null while it stands still: the descriptor is in no loop then. */
+  #place: Place | null;
   #handler: StreamHandler | null = null;
   #local: SocketAddress | null = null;
   #remote: SocketAddress | null;
@@ -67,17 +71,37 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   /** The kernel was full; null while nothing waits. */
   #waiting: OutQueue | null = null;
 
-  /** Owns `fd` from here on. @param place where the loop has it already, null when it does not yet */
-  constructor(loop: Loop, o: { fd: number; tenant: Tenant; remote: SocketAddress | null; place: Place | null }) {
+  /**
+   * Owns `fd` from here on.
+   * @param o.place where the loop has it already, null when it does not yet; `frozen` makes it stand still until `thaw`
+   */
+  constructor(
+    loop: Loop,
+    o: { fd: number; tenant: Tenant; remote: SocketAddress | null; place: Place | null | "frozen" },
+  ) {
     this.#loop = loop;
     this.fd = o.fd;
     this.tenant = o.tenant;
     this.#remote = o.remote;
     if (o.place === null) this.#place = loop.register(o.fd, this);
+    else if (o.place === "frozen") this.#place = null;
     else {
       this.#place = o.place;
       loop.handOver(o.place, this);
     }
+  }
+
+  /** A socket of another process, which stands still until `thaw`. */
+  static restore(loop: Loop, fd: number, from: SocketState): FastSocket {
+    const tenant = loop.turns.hold(from.tenant);
+    const socket = new FastSocket(loop, { fd, tenant, remote: from.remote, place: "frozen" });
+    socket.#paused = from.paused;
+    socket.#readEnded = from.readEnded;
+    socket.#ending = from.ending;
+    socket.#endSent = from.endSent;
+    socket.#blocked = from.blocked;
+    if (from.waiting.length > 0) socket.#wait(from.waiting);
+    return socket;
   }
 
   // ---- ByteStream
@@ -114,7 +138,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   end(): void {
     if (this.#ending || this.#closed !== null) return;
     this.#ending = true;
-    if (this.#collected === null && this.#waiting === null) this.#sendEnd();
+    if (this.#collected === null && this.#waiting === null && this.#place !== null) this.#sendEnd();
   }
 
   pause(): void {
@@ -137,7 +161,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   writeNow(memory: Memory, from: number, to: number): boolean {
     if (this.#ending || this.#closed !== null) return true;
     let at = from;
-    if (this.#collected === null && this.#waiting === null) {
+    if (this.#collected === null && this.#waiting === null && this.#place !== null) {
       const n = sendFrom(this.fd, memory, from, to - from);
       if (n >= 0) at += n;
       else if (n !== -EAGAIN) this.#fail(-n);
@@ -153,11 +177,56 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
     if (this.#endSent && this.#closed === null) this.#close(ENDED, "close");
   }
 
+  // ---- moving to another process
+
+  freeze(): Result<FrozenStream & { readonly state: SocketState }, string> {
+    if (this.#place === null) return fail("it stands still already");
+    this.flush();
+    if (this.#closed !== null || this.#finishing) return fail("it is closing");
+    this.#loop.remove(this.fd, this.#place);
+    this.#place = null;
+    const waiting = this.#waiting?.copy() ?? NOTHING;
+    const state: SocketState = {
+      tenant: this.tenant.name,
+      remote: { ip: this.remote.ip, port: this.remote.port },
+      paused: this.#paused,
+      readEnded: this.#readEnded,
+      ending: this.#ending,
+      endSent: this.#endSent,
+      blocked: this.#blocked,
+      waiting,
+    };
+    return ok({ fd: this.fd, state });
+  }
+
+  thaw(): void {
+    if (this.#place !== null || this.#closed !== null) return;
+    this.#place = this.#loop.register(this.fd, this); // whatever is to be read or can be sent makes an edge at once
+    if (this.#ending && !this.#endSent && this.#waiting === null) this.#sendEnd();
+    else if (this.#endSent && this.#readEnded) this.#close(ENDED, "close");
+    else if (this.#blocked && this.#waiting === null) this.#owe();
+  }
+
+  forget(): void {
+    if (this.#closed !== null) return;
+    this.#handler = null;
+    this.#close(MOVED, "close");
+  }
+
+  /** Room was owed when nothing waits any more. */
+  #owe(): void {
+    this.#loop.defer(() => {
+      if (this.#waiting !== null || !this.#blocked || this.#closed !== null) return;
+      this.#blocked = false;
+      this.#handler?.onWritable();
+    });
+  }
+
   // ---- sending
 
   #put(bytes: Uint8Array): void {
-    if (this.#waiting !== null) {
-      this.#waiting.push(bytes);
+    if (this.#waiting !== null || this.#place === null) {
+      this.#wait(bytes);
       return;
     }
     const vector = this.#collected ?? this.#collect();
@@ -245,13 +314,28 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   #wakeReader(): void {
-    if (this.#readable && !this.#paused && this.#handler !== null && !this.#readEnded && this.#closed === null)
+    if (
+      this.#place !== null &&
+      this.#readable &&
+      !this.#paused &&
+      this.#handler !== null &&
+      !this.#readEnded &&
+      this.#closed === null
+    )
       this.#loop.turns.enqueue(this);
   }
 
   serve(): number {
     const handler = this.#handler;
-    if (!this.#readable || this.#paused || handler === null || this.#readEnded || this.#closed !== null) return 0;
+    if (
+      this.#place === null ||
+      !this.#readable ||
+      this.#paused ||
+      handler === null ||
+      this.#readEnded ||
+      this.#closed !== null
+    )
+      return 0;
     const loop = this.#loop;
     const room = loop.room() - this.headroom;
     const at = loop.filled + this.headroom;
@@ -290,7 +374,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
     this.#closed = reason;
     this.#ending = true;
     this.#dropOutput();
-    this.#loop.remove(this.fd, this.#place);
+    if (this.#place !== null) this.#loop.remove(this.fd, this.#place);
     this.#loop.turns.release(this.tenant);
     if (how === "reset") resetStream(this.fd);
     else closeStream(this.fd);

@@ -1,10 +1,12 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
-import type { SecureStream } from "@lateen/datapath";
+import type { FrozenStream, SecureStream } from "@lateen/datapath";
+import { type Result, fail, ok } from "@lateen/errors";
 import type { Memory } from "@lateen/linux";
 import { Opened, type OutputBlock, type TlsRecords } from "@lateen/tls-records";
 import { FastSocket } from "./fast-socket.ts";
 import type { Flushable, Loop } from "./loop.ts";
+import { MOVED, type SecureState } from "./stream-state.ts";
 
 /** A stream of TLS records on top of another stream. One shape for life. */
 export class FastSecureStream implements SecureStream, StreamHandler, Flushable {
@@ -19,6 +21,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
   #readEnded = false;
   #ending = false;
   #aborted = false;
+  #frozen = false;
   /** The carrier asked to wait. */
   #full = false;
   /** And so did we: `onWritable` is owed. */
@@ -45,6 +48,60 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     this.#wakeReader();
   }
 
+  // ---- moving to another process
+
+  /** A stream of another process over a restored socket; both stand still until `thaw`. */
+  static restore(loop: Loop, socket: FastSocket, records: TlsRecords<Memory>, from: SecureState): FastSecureStream {
+    const stream = new FastSecureStream(loop, socket, records, from.peerChainDer);
+    stream.#frozen = true;
+    stream.#paused = from.paused;
+    stream.#readEnded = from.readEnded;
+    stream.#ending = from.ending;
+    stream.#full = from.full;
+    stream.#blocked = from.blocked;
+    socket.headroom = from.readEnded ? 0 : records.keptBytes;
+    socket.attach(stream);
+    return stream;
+  }
+
+  freeze(): Result<FrozenStream, string> {
+    const socket = this.#socket;
+    if (socket === null) return fail("it runs inside another stream");
+    if (this.#closed !== null || this.#aborted || this.#failure !== null) return fail("it is closing");
+    this.flush();
+    const frozen = socket.freeze();
+    if (!frozen.ok) return frozen;
+    this.#frozen = true;
+    const state: SecureState = {
+      socket: frozen.value.state,
+      records: this.#records.state(),
+      peerChainDer: this.peerChainDer,
+      paused: this.#paused,
+      readEnded: this.#readEnded,
+      ending: this.#ending,
+      full: this.#full,
+      blocked: this.#blocked,
+    };
+    return ok({ fd: frozen.value.fd, state });
+  }
+
+  thaw(): void {
+    if (!this.#frozen) return;
+    this.#frozen = false;
+    this.#socket?.thaw();
+    if (this.#records.sealer.updateOwed && this.#block === null && this.#closed === null) this.#takeBlock();
+    this.#wakeReader();
+  }
+
+  forget(): void {
+    this.#handler = null;
+    this.#dropBlock();
+    this.#socket?.forget();
+    this.#ending = true;
+    this.#closed = MOVED;
+    this.#records.free();
+  }
+
   get local(): SocketAddress {
     return this.#carrier.local;
   }
@@ -61,7 +118,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
   attach(handler: StreamHandler): void {
     this.#handler = handler;
     if (this.#closed !== null) this.#report(this.#closed);
-    else this.resume();
+    else if (!this.#frozen) this.resume();
   }
 
   pause(): void {
@@ -77,7 +134,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
   /** What was kept comes before what the carrier has. */
   #wakeReader(): void {
     this.#loop.defer(() => {
-      if (this.#paused || this.#aborted || this.#handler === null || this.#closed !== null) return;
+      if (this.#frozen || this.#paused || this.#aborted || this.#handler === null || this.#closed !== null) return;
       if (this.#records.keptBytes > 0) this.#openKept();
       if (!this.#paused) this.#carrier.resume();
     });

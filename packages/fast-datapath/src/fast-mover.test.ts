@@ -1,0 +1,295 @@
+import { closeSync, fstatSync } from "node:fs";
+import { testCredentials } from "@lateen/certificates/test-credentials";
+import { type Plain, decodeCbor, encodeCbor } from "@lateen/cbor";
+import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
+import type { SecureStream, SocketStream } from "@lateen/datapath";
+import type { Result } from "@lateen/errors";
+import { seqpacketPair } from "@lateen/linux";
+import { afterEach, describe, expect, test } from "vitest";
+import { FastDataPath } from "./fast-data-path.ts";
+
+const credentials = await testCredentials(Date.now());
+const SOCKET = { netns: null, mark: 0, keepAlive: null } as const;
+const LISTEN = { ...SOCKET, dualStack: false, reusePort: false, transparent: "off", backlog: 128 } as const;
+const byteAt = (i: number): number => (i * 7 + (i >>> 8) * 13) & 0xff;
+
+/** Paths that turn in the runtime's loop; each stands for a process. */
+class Machines {
+  readonly faults: unknown[] = [];
+  readonly #paths: FastDataPath[] = [];
+  #open = true;
+
+  constructor() {
+    const turn = (): void => {
+      if (!this.#open) return;
+      for (const path of this.#paths) path.turn(0);
+      setImmediate(turn);
+    };
+    turn();
+  }
+
+  path(): FastDataPath {
+    const path = new FastDataPath({ onFault: (fault) => this.faults.push(fault) });
+    this.#paths.push(path);
+    return path;
+  }
+
+  close(): void {
+    this.#open = false;
+    for (const path of this.#paths) path[Symbol.dispose]();
+  }
+}
+
+let machines = new Machines();
+afterEach(() => {
+  machines.close();
+  const { faults } = machines;
+  machines = new Machines();
+  expect(faults).toEqual([]);
+});
+
+/** A descriptor as another process gets it. */
+async function passed(fd: number): Promise<number> {
+  const [a, b] = seqpacketPair();
+  using _a = a;
+  using _b = b;
+  await a.send(Uint8Array.of(1), [fd], AbortSignal.timeout(5000));
+  const got = await b.receive(8, AbortSignal.timeout(5000));
+  if (got.t !== "message" || got.fds[0] === undefined) throw new Error("no descriptor came");
+  return got.fds[0];
+}
+
+const travelled = (state: Plain): Plain => {
+  const decoded = decodeCbor(encodeCbor(state));
+  if (!decoded.ok) throw decoded.error;
+  return decoded.value;
+};
+const must = <T, E>(r: Result<T, E>): T => {
+  if (!r.ok) throw new Error(String(r.error));
+  return r.value;
+};
+
+/** One end of a connection, wherever it lives: sends a pattern, checks the other's. */
+class End implements StreamHandler {
+  stream: ByteStream;
+  sent = 0;
+  received = 0;
+  wrong = 0;
+  ended = false;
+  room = true;
+  closed: CloseReason | null = null;
+  #goal = 0;
+
+  constructor(stream: ByteStream) {
+    this.stream = stream;
+    stream.attach(this);
+  }
+  onData(bytes: Uint8Array): void {
+    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== byteAt(this.received + i)) this.wrong += 1;
+    this.received += bytes.length;
+  }
+  onEnd(): void {
+    this.ended = true;
+  }
+  onWritable(): void {
+    this.room = true;
+    this.#go();
+  }
+  onClose(reason: CloseReason): void {
+    this.closed = reason;
+  }
+  /** Sends until so many bytes have gone, as fast as it may. */
+  send(goal: number): void {
+    this.#goal = goal;
+    this.#go();
+  }
+  #go(): void {
+    while (this.room && this.sent < this.#goal) {
+      const size = Math.min(50_000, this.#goal - this.sent);
+      const at = this.sent;
+      this.sent += size;
+      this.room = this.stream.write(Uint8Array.from({ length: size }, (_, i) => byteAt(at + i)));
+    }
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => void setImmediate(resolve));
+  }
+}
+
+async function sockets(near: FastDataPath, far: FastDataPath): Promise<readonly [SocketStream, SocketStream]> {
+  const accepted = Promise.withResolvers<SocketStream>();
+  const listener = far.listen({ ...LISTEN, address: { ip: "127.0.0.1", port: 0 } }, accepted.resolve);
+  const connected = await new Promise<Result<SocketStream>>((resolve) => {
+    near.connect({ ...SOCKET, to: listener.address, from: null, timeoutMs: 5000 }, resolve);
+  });
+  const pair = [must(connected), await accepted.promise] as const;
+  listener.close();
+  return pair;
+}
+
+function secure(path: FastDataPath, stream: ByteStream, role: "client" | "server"): Promise<SecureStream> {
+  const options = { role, credentials: path.credentials(credentials[role]), alpn: "h2", timeoutMs: 5000 } as const;
+  return new Promise((resolve) => {
+    path.secure(stream, { ...options, verifyPeer: () => null }, (r) => resolve(must(r)));
+  });
+}
+
+async function connection(kind: "plain" | "tls"): Promise<{ near: End; far: End; at: FastDataPath }> {
+  const [peer, at] = [machines.path(), machines.path()];
+  const [a, b] = await sockets(peer, at);
+  if (kind === "plain") return { near: new End(a), far: new End(b), at };
+  const [near, far] = await Promise.all([secure(peer, a, "client"), secure(at, b, "server")]);
+  return { near: new End(near), far: new End(far), at };
+}
+
+/** Moves an end to a process of its own. */
+async function move(end: End, from: FastDataPath, kind: "plain" | "tls"): Promise<FastDataPath> {
+  const to = machines.path();
+  const frozen = must(from.mover.freeze(end.stream));
+  const fd = await passed(frozen.fd);
+  const state = travelled(frozen.state);
+  const restored = must<ByteStream, unknown>(
+    kind === "tls" ? to.mover.restoreSecure(state, fd) : to.mover.restoreSocket(state, fd),
+  );
+  from.mover.forget(end.stream);
+  end.stream = restored;
+  restored.attach(end);
+  to.mover.thaw(restored);
+  return to;
+}
+
+describe.each(["plain", "tls"] as const)("a %s connection", (kind) => {
+  test("moves twenty times under load in both directions, and loses nothing", async () => {
+    const { near, far, at } = await connection(kind);
+    const goal = 12_000_000;
+    near.send(goal);
+    far.send(goal);
+    let where = at;
+    for (let i = 1; i <= 20; i++) {
+      await until("progress", () => near.received >= (i * goal) / 25);
+      where = await move(far, where, kind);
+    }
+    await until("all bytes", () => near.received === goal && far.received === goal);
+    expect([near.wrong, far.wrong]).toEqual([0, 0]);
+    near.stream.end();
+    await until("the end", () => far.ended);
+    where = await move(far, where, kind);
+    far.stream.end();
+    await until("both closed", () => near.closed !== null && far.closed !== null);
+    expect([near.closed, far.closed]).toEqual([{ t: "ended" }, { t: "ended" }]);
+  });
+
+  test("that is paused stays paused, and keeps what it has", async () => {
+    const { near, far, at } = await connection(kind);
+    far.stream.pause();
+    near.send(300_000);
+    await until("the peer to have sent", () => near.sent === 300_000);
+    const to = await move(far, at, kind);
+    await move(far, to, kind);
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => void setImmediate(resolve));
+    expect(far.received).toBe(0);
+    far.stream.resume();
+    await until("all bytes", () => far.received === 300_000);
+    expect(far.wrong).toBe(0);
+  });
+
+  test("goes on where it was when nobody takes it", async () => {
+    const { near, far, at } = await connection(kind);
+    near.send(3_000_000);
+    far.send(3_000_000);
+    for (let i = 0; i < 10; i++) {
+      await until("progress", () => near.received > i * 100_000);
+      must(at.mover.freeze(far.stream));
+      const before = far.received;
+      far.send(far.sent + 1000); // waits, is not lost
+      for (let k = 0; k < 5; k++) await new Promise((resolve) => void setImmediate(resolve));
+      expect(far.received).toBe(before);
+      at.mover.thaw(far.stream);
+    }
+    await until("all bytes", () => far.received === 3_000_000 && near.received === far.sent);
+    expect([near.wrong, far.wrong, near.closed, far.closed]).toEqual([0, 0, null, null]);
+  });
+
+  test("says nothing to the peer when it is let go after it was passed on", async () => {
+    const { near, far, at } = await connection(kind);
+    const { fd } = must(at.mover.freeze(far.stream));
+    const kept = await passed(fd);
+    at.mover.forget(far.stream);
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => void setImmediate(resolve));
+    expect([near.ended, near.closed, far.closed]).toEqual([false, null, null]);
+    closeSync(kept);
+    await until("the end", () => near.ended || near.closed !== null);
+  });
+
+  test("that ended its direction while it stood still does so when it goes on", async () => {
+    const { near, far, at } = await connection(kind);
+    must(at.mover.freeze(far.stream));
+    far.send(1000);
+    far.stream.end();
+    at.mover.thaw(far.stream);
+    await until("the end", () => near.ended);
+    expect(near.received).toBe(1000);
+  });
+
+  test("is refused with another's state, and its descriptor closed", async () => {
+    const { near, far, at } = await connection(kind);
+    const { fd } = must(at.mover.freeze(far.stream));
+    const other = await passed(fd);
+    const to = machines.path();
+    const refused = kind === "tls" ? to.mover.restoreSecure({ a: 1 }, other) : to.mover.restoreSocket({ a: 1 }, other);
+    expect(refused.ok ? "" : refused.error.code).toBe("BAD_INPUT");
+    expect(() => fstatSync(other)).toThrow("EBADF");
+    far.stream.abort();
+    await until("the reset", () => near.closed !== null);
+    expect(near.closed?.t).toBe("reset");
+  });
+});
+
+test("a stream inside a stream does not move", async () => {
+  const { near, far, at } = await connection("tls");
+  const inner = {
+    role: "server",
+    credentials: at.credentials(credentials.server),
+    alpn: "h2",
+    timeoutMs: 5000,
+  } as const;
+  const done = new Promise<SecureStream>((resolve) => {
+    at.secure(far.stream, { ...inner, verifyPeer: () => null }, (r) => resolve(must(r)));
+  });
+  const peer = machines.path();
+  const client = { ...inner, role: "client", credentials: peer.credentials(credentials.client) } as const;
+  peer.secure(near.stream, { ...client, verifyPeer: () => null }, () => undefined);
+  const frozen = at.mover.freeze(await done);
+  expect(frozen).toEqual({ ok: false, error: "it runs inside another stream" });
+});
+
+test("a listener is lent, taken back, and adopted, and nobody is refused meanwhile", async () => {
+  const [old, next, client] = [machines.path(), machines.path(), machines.path()];
+  const accepted: string[] = [];
+  const listener = old.listen({ ...LISTEN, address: { ip: "127.0.0.1", port: 0 } }, () => accepted.push("old"));
+  const dial = (): Promise<Result<SocketStream>> =>
+    new Promise((resolve) => {
+      client.connect({ ...SOCKET, to: listener.address, from: null, timeoutMs: 5000 }, resolve);
+    });
+  must(await dial());
+  await until("the first", () => accepted.length === 1);
+  old.mover.lend(listener);
+  must(await dial()); // the kernel takes it
+  const fd = await passed(old.mover.descriptor(listener));
+  const adopted = next.mover.adopt({ fd, transparent: false }, () => accepted.push("next"));
+  await until("the second", () => accepted.length === 2);
+  expect(adopted.address).toEqual(listener.address);
+  must(await dial());
+  await until("the third", () => accepted.length === 3);
+  adopted.close();
+  old.mover.takeBack(listener);
+  must(await dial());
+  await until("the fourth", () => accepted.length === 4);
+  expect(accepted).toEqual(["old", "next", "next", "old"]);
+  listener.close();
+});
