@@ -36,11 +36,42 @@ export type ToThread =
   | { readonly t: "addresses"; readonly update: AddressUpdate }
   | { readonly t: "authorizations"; readonly upserted: readonly Authorization[]; readonly removed: readonly string[] }
   | { readonly t: "identity"; readonly identity: string; readonly state: IdentityState | null }
-  | { readonly t: "start-pod"; readonly pod: PodInfo; readonly netns: number; readonly id: number }
+  /** `listeners` are a predecessor's: the thread owns their descriptors, and opens only those that are missing. */
+  | {
+      readonly t: "start-pod";
+      readonly pod: PodInfo;
+      readonly netns: number;
+      readonly id: number;
+      readonly listeners: readonly PodListener[];
+    }
   | { readonly t: "stop-pod"; readonly uid: string; readonly netns: number; readonly id: number }
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
-  | { readonly t: "drain"; readonly graceMs: number };
+  | { readonly t: "drain"; readonly graceMs: number }
+  /** To a predecessor: describe every pod's listeners; no pod's accepts any more; all do again. */
+  | { readonly t: "list-listeners"; readonly id: number }
+  | { readonly t: "lend-listeners"; readonly uid: string }
+  | { readonly t: "take-back-listeners" }
+  /** Offer one more bundle, or say that there is none. What became of one. */
+  | { readonly t: "next-offer"; readonly mode: "first" | "more" }
+  | { readonly t: "offer-outcome"; readonly key: number; readonly outcome: "given" | "kept" }
+  /** To a successor: make a bundle ready; run it, or let it go. */
+  | {
+      readonly t: "prepare";
+      readonly id: number;
+      readonly uid: string;
+      readonly state: Uint8Array;
+      readonly fds: readonly number[];
+    }
+  | { readonly t: "run"; readonly id: number }
+  | { readonly t: "let-go"; readonly id: number };
+
+/** A listener of a pod, as it goes from one process to the next. */
+export interface PodListener {
+  readonly port: number;
+  readonly fd: number;
+  readonly transparent: boolean;
+}
 
 /** One connection as `config_dump` shows it (dataplane 11.2). */
 export interface LiveConnection {
@@ -65,4 +96,20 @@ export type FromThread =
   | { readonly t: "want-identity"; readonly identity: string }
   | { readonly t: "log"; readonly line: string }
   | { readonly t: "report"; readonly id: number; readonly report: ThreadReport }
-  | { readonly t: "drained" };
+  | { readonly t: "drained" }
+  | {
+      readonly t: "listeners";
+      readonly id: number;
+      readonly pods: readonly { readonly uid: string; readonly listeners: readonly PodListener[] }[];
+    }
+  | {
+      readonly t: "offer";
+      readonly key: number;
+      readonly uid: string;
+      readonly state: Uint8Array;
+      readonly fds: readonly number[];
+    }
+  /** `later` may become movable, `left` connections are here. */
+  | { readonly t: "no-offer"; readonly later: number; readonly left: number }
+  | { readonly t: "prepared"; readonly id: number; readonly error: string | null }
+  | { readonly t: "moved"; readonly id: number; readonly connections: number; readonly stalledMs: number };

@@ -47,7 +47,7 @@ export class DataThreads implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<string | null>();
     const id = this.#nextId++;
     this.#starts.set(id, { pod, netns, left: this.count, errors: [], done: resolve });
-    this.send({ t: "start-pod", pod, netns, id });
+    this.send({ t: "start-pod", pod, netns, id, listeners: [] });
     return promise;
   }
 

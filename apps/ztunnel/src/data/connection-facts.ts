@@ -7,11 +7,17 @@ import { type Bare, type Fields, bare } from "@lateen/telemetry";
 export type ResponseFlag =
   "-" | "DENY" | "CONNECT" | "TLS_FAILURE" | "H2_HANDSHAKE_FAILURE" | "NETWORK_POLICY" | "IDENTITY_ERROR";
 
+/** What is told of a workload. */
+export type WorkloadFacts = Pick<
+  Workload,
+  "name" | "namespace" | "identity" | "canonicalName" | "canonicalRevision" | "workloadName" | "clusterId" | "locality"
+>;
+
 /** Who and what a connection is about; resolved once, shared by its access log, its metrics and `config_dump`. */
 export interface ConnectionFacts {
   readonly direction: "inbound" | "outbound";
   readonly src: SocketAddress;
-  readonly srcWorkload: Workload | null;
+  readonly srcWorkload: WorkloadFacts | null;
   /** Only under mutual TLS. */
   readonly srcIdentity: SpiffeIdentity | null;
   /** The next hop. */
@@ -19,7 +25,7 @@ export interface ConnectionFacts {
   /** `:authority` of the CONNECT request; null without HBONE. */
   readonly hboneAuthority: string | null;
   readonly dstService: Pick<Service, "name" | "namespace" | "hostname"> | null;
-  readonly dstWorkload: Workload | null;
+  readonly dstWorkload: WorkloadFacts | null;
   readonly dstIdentity: SpiffeIdentity | null;
 }
 
@@ -36,7 +42,11 @@ export interface ConnectionEnd {
 
 const address = (a: SocketAddress): Bare => bare(formatSocketAddress(a));
 
-function endpointFields(prefix: "src" | "dst", workload: Workload | null, identity: SpiffeIdentity | null): Fields {
+function endpointFields(
+  prefix: "src" | "dst",
+  workload: WorkloadFacts | null,
+  identity: SpiffeIdentity | null,
+): Fields {
   return {
     [`${prefix}.workload`]: workload?.name || workload?.canonicalName || null,
     [`${prefix}.namespace`]: workload?.namespace || null,
@@ -112,7 +122,7 @@ const known = (text: string | undefined | null): string => text || "unknown";
 type Side = "source" | "destination";
 type SideLabels<S extends Side> = Record<Extract<TrafficLabel, `${S}_${string}`>, string>;
 
-function sideLabels<S extends Side>(side: S, w: Workload | null, principal: SpiffeIdentity | null): SideLabels<S> {
+function sideLabels<S extends Side>(side: S, w: WorkloadFacts | null, principal: SpiffeIdentity | null): SideLabels<S> {
   return {
     [`${side}_workload`]: known(w?.workloadName),
     [`${side}_canonical_service`]: known(w?.canonicalName),

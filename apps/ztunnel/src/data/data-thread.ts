@@ -7,6 +7,7 @@ import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
 import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
+import { ThreadMoves } from "./moving/thread-moves.ts";
 import { PodProxy } from "./pod-proxy.ts";
 import type { ThreadContext } from "./thread-context.ts";
 import { Traffic } from "./traffic.ts";
@@ -18,6 +19,9 @@ export interface ThreadWorld {
   readonly randomHex: (bytes: number) => string;
   readonly nowMicros: () => number;
   readonly post: (message: FromThread) => void;
+  /** The machine's monotonic clock in milliseconds, the same in every process. */
+  readonly clockMs: () => number;
+  readonly closeFd: (fd: number) => void;
 }
 
 /** Keepalive, idle tunnels and budgets are looked at this often. */
@@ -32,6 +36,7 @@ export class DataThread {
   readonly #lines: LineBudget;
   readonly #context: ThreadContext;
   readonly #pods = new Map<string, PodProxy>();
+  readonly #moves: ThreadMoves;
 
   constructor(world: ThreadWorld, start: ThreadStart) {
     const { config } = start;
@@ -57,6 +62,13 @@ export class DataThread {
       random: world.random,
       randomHex: world.randomHex,
     };
+    this.#moves = new ThreadMoves({
+      path,
+      pods: this.#pods,
+      post: world.post,
+      clockMs: world.clockMs,
+      closeFd: world.closeFd,
+    });
     this.#tick();
   }
 
@@ -74,6 +86,21 @@ export class DataThread {
         return this.#context.credentials.set(message.identity, message.state);
       case "start-pod":
         return this.#startPod(message);
+      case "list-listeners": {
+        const pods = Array.from(this.#pods, ([uid, pod]) => ({ uid, listeners: pod.listeners() }));
+        return this.#world.post({ t: "listeners", id: message.id, pods });
+      }
+      case "lend-listeners":
+        return this.#pods.get(message.uid)?.lend();
+      case "take-back-listeners":
+        for (const pod of this.#pods.values()) pod.takeBack();
+        return;
+      case "next-offer":
+      case "offer-outcome":
+      case "prepare":
+      case "run":
+      case "let-go":
+        return this.#moves.receive(message);
       case "stop-pod":
         if (this.#pods.get(message.uid)?.context.netns === message.netns) this.#stopPod(message.uid);
         return this.#world.post({ t: "pod-stopped", id: message.id });
@@ -86,11 +113,11 @@ export class DataThread {
     }
   }
 
-  #startPod({ pod, netns, id }: Extract<ToThread, { t: "start-pod" }>): void {
+  #startPod({ pod, netns, id, listeners }: Extract<ToThread, { t: "start-pod" }>): void {
     let error: string | null = null;
     try {
       this.#stopPod(pod.uid);
-      this.#pods.set(pod.uid, new PodProxy(this.#context, pod, netns));
+      this.#pods.set(pod.uid, new PodProxy(this.#context, pod, netns, listeners));
     } catch (cause) {
       error = cause instanceof Error ? cause.message : String(cause);
     }

@@ -63,6 +63,7 @@ function guardedMover(mover: Mover, guard: Guard): Mover {
     forget: (stream) => mover.forget(stream),
     restoreSocket: (state, fd) => mover.restoreSocket(state, fd),
     restoreSecure: (state, fd) => mover.restoreSecure(state, fd),
+    descriptor: (listener) => mover.descriptor(listener),
     lend: (listener) => mover.lend(listener),
     takeBack: (listener) => mover.takeBack(listener),
     adopt: (lent, onStream) =>

@@ -1,7 +1,16 @@
 import { verifyClientIdentity } from "@lateen/certificates";
 import type { SecureStream, SocketStream } from "@lateen/datapath";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { type ConnectRequest, type HeaderField, hboneServer } from "@lateen/hbone";
+import {
+  type ConnectRequest,
+  type HboneOptions,
+  type HboneServer,
+  type HboneSnapshot,
+  type HboneStream,
+  type HeaderField,
+  hboneServer,
+  restoreHboneServer,
+} from "@lateen/hbone";
 import { type SpiffeIdentity, formatIdentity } from "@lateen/identity";
 import type { Connection } from "@lateen/policy";
 import {
@@ -17,14 +26,12 @@ import { HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
 import { OpenConnection, earlyDeny } from "./open-connection.ts";
 import type { ServedPod } from "./served-pod.ts";
 import type { PodContext } from "./pod-context.ts";
+import type { AcceptedTunnel } from "./pod-tunnels.ts";
 import { proxyHeader } from "./proxy-header.ts";
 
-/** One accepted HBONE connection: whose it is, and who is at its other end. */
-interface Tunnel {
+/** One accepted HBONE connection, and whose it is. */
+interface Tunnel extends AcceptedTunnel {
   readonly proxy: ServedPod;
-  readonly stream: SocketStream;
-  readonly peer: SpiffeIdentity;
-  readonly spoofs: boolean;
 }
 
 /** Accepts a connection on 15008 (dataplane 6.5): mutual TLS as this pod's identity, then CONNECT requests. */
@@ -51,7 +58,7 @@ export function acceptHbone(proxy: ServedPod, stream: SocketStream, spoofs: bool
       if (!result.ok) return deny(result.error.message);
       const { peer, secured } = result.value;
       if (pod.stopped) secured.abort();
-      else serve({ proxy, stream, peer, spoofs }, secured);
+      else serve({ proxy, stream: secured, peer, spoofs });
     });
   });
 }
@@ -89,27 +96,58 @@ function shakeHands(
   });
 }
 
-function serve(tunnel: Tunnel, secured: SecureStream): void {
-  const { proxy } = tunnel;
-  const { path } = proxy.context.thread;
+function serve(tunnel: Tunnel): void {
   const server = hboneServer(
-    secured,
-    {
-      trust: "authenticated",
-      nowMs: path.nowMs(),
-      defer: (run) => path.defer(run),
-      onClosed: () => proxy.tunnels.ended(server),
-    },
-    (request) => {
-      try {
-        onConnect(tunnel, request);
-      } catch (fault) {
-        proxy.context.thread.fault(fault);
-        secured.abort();
-      }
-    },
+    tunnel.stream,
+    { trust: "authenticated", ...serverOptions(tunnel, () => server) },
+    onRequest(tunnel),
   );
-  proxy.tunnels.accepted(server);
+  tunnel.proxy.tunnels.accepted(server, tunnel);
+}
+
+function serverOptions({ proxy }: Tunnel, server: () => HboneServer): Omit<HboneOptions, "trust"> {
+  const { path } = proxy.context.thread;
+  return {
+    nowMs: path.nowMs(),
+    defer: (run) => path.defer(run),
+    onClosed: () => proxy.tunnels.ended(server()),
+  };
+}
+
+const onRequest =
+  (tunnel: Tunnel) =>
+  (request: ConnectRequest): void => {
+    try {
+      onConnect(tunnel, request);
+    } catch (fault) {
+      tunnel.proxy.context.thread.fault(fault);
+      tunnel.stream.abort();
+    }
+  };
+
+/** A tunnel of another process, before anything of it runs. */
+export interface RestoredInbound {
+  readonly streams: ReadonlyMap<number, HboneStream>;
+  /** Treats the CONNECTs that the other process had not answered as if they came now; later ones follow. */
+  start(): void;
+}
+
+/** Goes on with an accepted tunnel. Its stream stands still until `start`. */
+export function restoreInbound(proxy: ServedPod, accepted: AcceptedTunnel, from: HboneSnapshot): RestoredInbound {
+  const tunnel: Tunnel = { proxy, ...accepted };
+  const restored = restoreHboneServer(
+    tunnel.stream,
+    from,
+    serverOptions(tunnel, () => restored.connection),
+    onRequest(tunnel),
+  );
+  return {
+    streams: restored.streams,
+    start: () => {
+      proxy.tunnels.accepted(restored.connection, tunnel);
+      restored.requests.forEach(onRequest(tunnel));
+    },
+  };
 }
 
 const header = (headers: readonly HeaderField[], name: string): string | null =>
@@ -163,6 +201,7 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
     connection.carry(downstream, result.value);
   });
   if (connection.over) return; // the answer came at once
+  if (!connection.carried) connection.awaiting = { t: "application", request, cancel };
   // A policy change, or the pod's end, while the application is being dialled.
   connection.onClosedEarly = () => {
     cancel();

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { closeSync } from "node:fs";
+import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { portableDataPath } from "@lateen/datapath";
 import { socketFactory } from "@lateen/linux";
@@ -14,6 +16,8 @@ const thread = new DataThread(
     randomHex: (bytes) => randomBytes(bytes).toString("hex"),
     nowMicros: () => Date.now() * 1_000,
     post: (message) => port.postMessage(message),
+    clockMs: () => Number(process.hrtime.bigint()) / 1e6,
+    closeFd: closeSync,
   },
   workerData as ThreadStart,
 );

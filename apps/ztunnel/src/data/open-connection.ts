@@ -1,9 +1,20 @@
 import { type SocketAddress, formatSocketAddress } from "@lateen/addresses";
-import { type ByteStream, type CloseReason, Flow, pump } from "@lateen/byte-stream";
+import {
+  type ByteStream,
+  type CloseReason,
+  Flow,
+  type Pump,
+  type PumpSnapshot,
+  pump,
+  restorePump,
+} from "@lateen/byte-stream";
+import type { Cancel } from "@lateen/datapath";
+import type { ConnectRequest, ConnectTarget } from "@lateen/hbone";
 import type { Connection } from "@lateen/policy";
 import { bare } from "@lateen/telemetry";
 import type { LiveConnection } from "../messages.ts";
 import { type ConnectionFacts, type ResponseFlag, completeFields, openedFields } from "./connection-facts.ts";
+import { type ConnectionSnapshot, plainFacts } from "./connection-snapshot.ts";
 import type { Carried } from "./live-connections.ts";
 import type { PodContext } from "./pod-context.ts";
 import type { ConnectionMeter } from "./traffic.ts";
@@ -14,6 +25,11 @@ export interface Refusal {
   readonly refusedBy: { readonly policy: string; readonly rule: number | null } | null;
 }
 
+/** An answer of the peer to our CONNECT, or the application that a CONNECT of the peer asks for. */
+export type Awaiting =
+  | { readonly t: "answer"; readonly target: ConnectTarget }
+  | { readonly t: "application"; readonly request: ConnectRequest; readonly cancel: Cancel };
+
 /**
  * One connection from the moment its ends are known until its access-log line: registered for policy changes, counted,
  * pumped and reported once, however it ends.
@@ -22,6 +38,8 @@ export class OpenConnection implements Carried {
   readonly view: LiveConnection;
   /** Called when `close` ends the connection before it is carried. */
   onClosedEarly: (() => void) | null = null;
+  /** What it waits for before it is carried. */
+  awaiting: Awaiting | null = null;
   readonly judged: Connection | null;
   readonly #pod: PodContext;
   readonly #facts: ConnectionFacts;
@@ -31,9 +49,11 @@ export class OpenConnection implements Carried {
   readonly #received = new Flow();
   readonly #sent = new Flow();
   #sides: readonly ByteStream[];
+  #relay: Pump | null = null;
   #refusal: Refusal | null = null;
   #over = false;
 
+  /** @param from what another process knew of it, null when it begins here */
   constructor(
     pod: PodContext,
     facts: ConnectionFacts,
@@ -42,6 +62,7 @@ export class OpenConnection implements Carried {
       readonly judged: Connection | null;
       readonly originalDst: string | SocketAddress;
     },
+    from: ConnectionSnapshot | null = null,
   ) {
     this.#pod = pod;
     this.#facts = facts;
@@ -58,10 +79,21 @@ export class OpenConnection implements Carried {
       ),
       protocol: facts.hboneAuthority === null ? "TCP" : "HBONE",
     };
-    this.#startedMs = pod.thread.path.nowMs();
+    this.#startedMs = pod.thread.path.nowMs() - (from?.elapsedMs ?? 0);
     pod.thread.connections.add(this);
+    if (from !== null) {
+      Object.assign(this.#received, from.received);
+      Object.assign(this.#sent, from.sent);
+      this.#meter = pod.thread.traffic.resumed(facts);
+      return;
+    }
     this.#meter = pod.thread.traffic.opened(facts);
     pod.thread.access.debug("connection opened", () => openedFields(facts));
+  }
+
+  /** A connection of another process, which is to be given its streams next: `resume`, or `carry` when it was not carried. */
+  static restore(pod: PodContext, from: ConnectionSnapshot, downstream: ByteStream): OpenConnection {
+    return new OpenConnection(pod, from.facts, { ...from, downstream }, from);
   }
 
   /** Carries bytes between both sides until both directions ended. */
@@ -71,10 +103,46 @@ export class OpenConnection implements Carried {
       upstream.abort();
       return;
     }
+    this.awaiting = null;
     this.#sides = [downstream, upstream];
-    pump(downstream, upstream, { toB: this.#received, toA: this.#sent }, (a, b) =>
-      this.#end(this.#refusal ?? brokenBy(a, b)),
-    );
+    const flows = { toB: this.#received, toA: this.#sent };
+    this.#relay = pump(downstream, upstream, flows, (a, b) => this.#end(this.#refusal ?? brokenBy(a, b)));
+  }
+
+  /** Goes on carrying where another process stopped. */
+  resume(streams: { readonly a: ByteStream; readonly b: ByteStream }, from: PumpSnapshot): void {
+    this.#sides = [streams.a, streams.b];
+    const flows = { toB: this.#received, toA: this.#sent };
+    this.#relay = restorePump(streams, from, flows, (a, b) => this.#end(this.#refusal ?? brokenBy(a, b)));
+  }
+
+  /** Downstream and upstream, as far as they are known. */
+  get sides(): readonly ByteStream[] {
+    return this.#sides;
+  }
+
+  get carried(): boolean {
+    return this.#relay !== null;
+  }
+
+  snapshot(): ConnectionSnapshot {
+    return {
+      facts: plainFacts(this.#facts),
+      judged: this.judged,
+      originalDst: this.view.originalDst,
+      elapsedMs: this.#pod.thread.path.nowMs() - this.#startedMs,
+      received: { ...this.#received },
+      sent: { ...this.#sent },
+      relay: this.#relay?.snapshot() ?? null,
+    };
+  }
+
+  /** Another process has it: no more is said or counted of it here, and what was still being opened for it is let go. */
+  leave(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#pod.thread.connections.remove(this);
+    if (this.awaiting?.t === "application") this.awaiting.cancel();
   }
 
   /** The connection cannot be carried; ends what is held and reports why. */

@@ -62,6 +62,7 @@ function carry(proxy: ServedPod, from: Outgoing, route: Route): void {
   if (route.t === "tcp") return passThrough(proxy, route.to, done);
   const target = { as: formatIdentity(from.own.identity), expected: route.expected, to: route.to };
   const request: ConnectTarget = { authority: route.authority, headers: requestHeaders(proxy, from, route) };
+  connection.awaiting = { t: "answer", target: request };
   if (route.t === "hbone") proxy.tunnels.connect(target, request, done);
   else
     proxy.tunnels.connectThrough(target, { expected: route.innerExpected, network: from.own.network }, request, done);

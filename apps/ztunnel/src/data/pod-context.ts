@@ -57,6 +57,11 @@ export class PodContext {
     return this.#stopped;
   }
 
+  /** What is not a connection yet, but may become one. */
+  get beginning(): number {
+    return this.#opening.size + this.#waiters.size;
+  }
+
   /** Remembers how to end something that is not a carried connection yet, for when the pod stops. @returns forgets it */
   opening(abort: () => void): () => void {
     this.#opening.add(abort);

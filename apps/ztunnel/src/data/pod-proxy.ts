@@ -1,4 +1,4 @@
-import type { ListenOptions, Listener, SocketStream } from "@lateen/datapath";
+import type { ListenOptions, Listener, Mover, SocketStream } from "@lateen/datapath";
 import { MeshError } from "@lateen/errors";
 import { acceptHbone } from "./inbound-hbone.ts";
 import { acceptPlaintext } from "./inbound-plaintext.ts";
@@ -6,27 +6,37 @@ import { HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT } from "./limits.ts";
 import { acceptOutbound } from "./outbound.ts";
 import { PodContext } from "./pod-context.ts";
 import { PodTunnels } from "./pod-tunnels.ts";
-import type { PodInfo } from "../messages.ts";
+import type { PodInfo, PodListener } from "../messages.ts";
 import type { ThreadContext } from "./thread-context.ts";
 
 const BACKLOG = 128;
+const POD_PORTS = [HBONE_PORT, PLAINTEXT_PORT, OUTBOUND_PORT] as const;
+
+interface OpenListener {
+  readonly port: number;
+  readonly listener: Listener;
+}
 
 /** One pod on one data thread: three listeners in the pod's namespace and everything accepted from them. */
 export class PodProxy {
   readonly context: PodContext;
   readonly tunnels: PodTunnels;
-  #listeners: readonly Listener[] = [];
+  #listeners: readonly OpenListener[] = [];
 
-  /** @throws MeshError UNAVAILABLE when a port of the pod is taken; then nothing is left open */
-  constructor(thread: ThreadContext, info: PodInfo, netns: number) {
+  /**
+   * @param lent listeners of a predecessor, which this owns; ports without one are opened
+   * @throws MeshError UNAVAILABLE when a port of the pod is taken; then nothing is left open
+   */
+  constructor(thread: ThreadContext, info: PodInfo, netns: number, lent: readonly PodListener[] = []) {
     this.context = new PodContext(thread, info, netns);
     this.tunnels = new PodTunnels(this.context);
-    const opened: Listener[] = [];
+    const opened: OpenListener[] = [];
+    const { mover } = thread.path;
     try {
-      for (const [port, accept] of this.#ports())
-        opened.push(thread.path.listen(this.#options(port), accept(opened.length)));
+      if (mover !== null) for (const one of lent) opened.push(this.#adopt(mover, one));
+      for (const port of POD_PORTS) if (!opened.some((l) => l.port === port)) opened.push(this.#listen(port));
     } catch (error) {
-      for (const listener of opened) listener.close();
+      for (const { listener } of opened) listener.close();
       throw MeshError.is(error)
         ? error
         : new MeshError("UNAVAILABLE", `Cannot start proxy of pod ${info.uid}`, {}, error);
@@ -36,25 +46,55 @@ export class PodProxy {
 
   /** Accepts nothing new and asks peers to move on (GOAWAY); what is open goes on. */
   drain(): void {
-    for (const listener of this.#listeners) listener.close();
+    for (const { listener } of this.#listeners) listener.close();
     this.tunnels.drain();
   }
 
   /** Ends everything at once: the pod's processes are gone (dataplane 3.3, Immediate). */
   stop(why: string): void {
-    for (const listener of this.#listeners) listener.close();
+    for (const { listener } of this.#listeners) listener.close();
     for (const connection of this.context.thread.connections.of(this.context.info.uid)) connection.close(why);
     this.context.stop();
     this.tunnels.stop();
   }
 
-  #ports(): readonly (readonly [number, (index: number) => (stream: SocketStream) => void])[] {
-    const spoofs = (index: number): boolean => this.#listeners[index]?.transparent ?? false;
-    return [
-      [HBONE_PORT, (index) => (stream) => acceptHbone(this, stream, spoofs(index))],
-      [PLAINTEXT_PORT, (index) => (stream) => acceptPlaintext(this.context, stream, spoofs(index))],
-      [OUTBOUND_PORT, () => (stream) => acceptOutbound(this, stream)],
-    ];
+  /** The listeners, for a successor: they go on accepting until `lend`. Empty when this driver cannot lend them. */
+  listeners(): readonly PodListener[] {
+    const { mover } = this.context.thread.path;
+    if (mover === null) return [];
+    return this.#listeners.map(({ port, listener }) => ({
+      port,
+      fd: mover.descriptor(listener),
+      transparent: listener.transparent,
+    }));
+  }
+
+  /** Accepts nothing more: a successor does, on the same sockets, which stay open here. */
+  lend(): void {
+    for (const { listener } of this.#listeners) this.context.thread.path.mover?.lend(listener);
+  }
+
+  takeBack(): void {
+    for (const { listener } of this.#listeners) this.context.thread.path.mover?.takeBack(listener);
+  }
+
+  #listen(port: number): OpenListener {
+    const { path } = this.context.thread;
+    const accept = this.#accept(port);
+    const listener: Listener = path.listen(this.#options(port), (stream) => accept(stream, listener.transparent));
+    return { port, listener };
+  }
+
+  #adopt(mover: Mover, { port, fd, transparent }: PodListener): OpenListener {
+    const accept = this.#accept(port);
+    const lent = { fd, transparent, tenant: this.context.info.uid };
+    return { port, listener: mover.adopt(lent, (stream) => accept(stream, transparent)) };
+  }
+
+  #accept(port: number): (stream: SocketStream, spoofs: boolean) => void {
+    if (port === HBONE_PORT) return (stream, spoofs) => acceptHbone(this, stream, spoofs);
+    if (port === PLAINTEXT_PORT) return (stream, spoofs) => acceptPlaintext(this.context, stream, spoofs);
+    return (stream) => acceptOutbound(this, stream);
   }
 
   #options(port: number): ListenOptions {

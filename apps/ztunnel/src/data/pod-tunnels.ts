@@ -1,4 +1,5 @@
 import { type SocketAddress, formatSocketAddress } from "@lateen/addresses";
+import type { SpiffeIdentity } from "@lateen/identity";
 import { verifyServerIdentity } from "@lateen/certificates";
 import type { ByteStream } from "@lateen/byte-stream";
 import type { SecureStream } from "@lateen/datapath";
@@ -7,9 +8,11 @@ import {
   type Cancel,
   type ConnectTarget,
   type HboneClient,
+  type HboneOptions,
   type HbonePool,
   type HboneServer,
   type HboneStream,
+  type PooledTunnel,
   hboneClient,
   hbonePool,
 } from "@lateen/hbone";
@@ -25,6 +28,20 @@ export interface TunnelTarget {
   readonly to: SocketAddress;
 }
 
+/** An HBONE connection that a peer opened to this pod. */
+export interface AcceptedTunnel {
+  readonly stream: SecureStream;
+  readonly peer: SpiffeIdentity;
+  /** Whether the application sees the peer's address. */
+  readonly spoofs: boolean;
+}
+
+/** One that this pod opened. */
+export interface OpenedTunnel {
+  readonly stream: SecureStream;
+  readonly target: TunnelTarget;
+}
+
 /** Keys remembered at most; beyond it the least recently made is forgotten (its tunnels live on, unshared). */
 const MAX_KEYS = 10_000;
 
@@ -33,7 +50,8 @@ export class PodTunnels {
   readonly #pod: PodContext;
   readonly #targets = new Map<string, TunnelTarget>();
   readonly #pool: HbonePool;
-  readonly #accepted = new Set<HboneServer>();
+  readonly #accepted = new Map<HboneServer, AcceptedTunnel>();
+  readonly #opened = new Map<HboneClient, OpenedTunnel>();
 
   constructor(pod: PodContext) {
     const { config, path } = pod.thread;
@@ -48,12 +66,16 @@ export class PodTunnels {
 
   /** Opens one CONNECT to the target, on a shared tunnel where one has room. */
   connect(target: TunnelTarget, request: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel {
+    return this.#pool.connect(this.#key(target), request, done);
+  }
+
+  #key(target: TunnelTarget): string {
     const key = `${target.as}\0${target.expected.join("\0")}\0${formatSocketAddress(target.to)}`;
     if (!this.#targets.has(key)) {
       if (this.#targets.size >= MAX_KEYS) this.#targets.delete(this.#targets.keys().next().value!);
       this.#targets.set(key, target);
     }
-    return this.#pool.connect(key, request, done);
+    return key;
   }
 
   /**
@@ -79,8 +101,44 @@ export class PodTunnels {
     });
   }
 
-  accepted(server: HboneServer): void {
-    this.#accepted.add(server);
+  accepted(server: HboneServer, tunnel: AcceptedTunnel): void {
+    this.#accepted.set(server, tunnel);
+  }
+
+  /** Every open tunnel that a peer opened. */
+  get inbound(): ReadonlyMap<HboneServer, AcceptedTunnel> {
+    return this.#accepted;
+  }
+
+  /** Every open tunnel of the pool, with what it runs over. */
+  get outbound(): readonly (PooledTunnel & OpenedTunnel)[] {
+    return this.#pool.entries().flatMap((pooled) => {
+      const opened = this.#opened.get(pooled.tunnel);
+      return opened === undefined ? [] : [{ ...pooled, ...opened }];
+    });
+  }
+
+  /** Takes a tunnel out of the pool while it stands still. */
+  takeOut(tunnel: HboneClient): void {
+    this.#pool.take(tunnel);
+  }
+
+  /** Puts a tunnel into the pool that stood still here, or comes from another process. */
+  putIn(tunnel: HboneClient, opened: OpenedTunnel, about: Pick<PooledTunnel, "shared" | "idleMs">): void {
+    this.#opened.set(tunnel, opened);
+    this.#pool.adopt({ key: this.#key(opened.target), tunnel, ...about });
+  }
+
+  /** Forgets a tunnel that another process has now. */
+  forget(tunnel: HboneServer | HboneClient): void {
+    this.#accepted.delete(tunnel);
+    this.#opened.delete(tunnel as HboneClient);
+  }
+
+  /** Options of a tunnel that this pod opens, or goes on with. */
+  clientOptions(): Pick<HboneOptions, "nowMs" | "defer"> {
+    const { path } = this.#pod.thread;
+    return { nowMs: path.nowMs(), defer: (run) => path.defer(run) };
   }
 
   ended(server: HboneServer): void {
@@ -89,17 +147,18 @@ export class PodTunnels {
 
   tick(nowMs: number): void {
     this.#pool.tick(nowMs);
-    for (const server of this.#accepted) server.tick(nowMs);
+    for (const server of this.#accepted.keys()) server.tick(nowMs);
+    for (const tunnel of this.#opened.keys()) if (tunnel.closed) this.#opened.delete(tunnel);
   }
 
   /** GOAWAY to those we accepted; those we opened live until their streams end (dataplane 5.12). */
   drain(): void {
-    for (const server of this.#accepted) server.drain();
+    for (const server of this.#accepted.keys()) server.drain();
   }
 
   stop(): void {
     this.#pool.abort();
-    for (const server of [...this.#accepted]) server.abort();
+    for (const server of [...this.#accepted.keys()]) server.abort();
   }
 
   #dial(key: string, done: (result: Result<HboneClient>) => void): Cancel {
@@ -110,7 +169,10 @@ export class PodTunnels {
     }
     let cancel = this.#open(target, (socket) => {
       if (!socket.ok) return done(socket);
-      cancel = this.#secure(target.as, target.expected, socket.value, done);
+      cancel = this.#secure(target.as, target.expected, socket.value, (client, stream) => {
+        if (client.ok && stream !== null) this.#opened.set(client.value, { stream, target });
+        done(client);
+      });
     });
     return () => cancel();
   }
@@ -120,7 +182,7 @@ export class PodTunnels {
     as: string,
     expected: readonly string[],
     stream: ByteStream,
-    done: (result: Result<HboneClient>) => void,
+    done: (result: Result<HboneClient>, stream: SecureStream | null) => void,
   ): Cancel {
     const { credentials, path } = this.#pod.thread;
     let cancelled = false;
@@ -132,7 +194,7 @@ export class PodTunnels {
       if (cancelled) return;
       if (!own.ok) {
         stream.abort();
-        return done(fail(withFlag(own.error, "IDENTITY_ERROR")));
+        return done(fail(withFlag(own.error, "IDENTITY_ERROR")), null);
       }
       const verifyPeer = (chain: readonly Uint8Array[]): string | null => {
         const verdict = verifyServerIdentity(chain, expected);
@@ -145,7 +207,7 @@ export class PodTunnels {
         timeoutMs: HANDSHAKE_TIMEOUT_MS,
         verifyPeer,
       } as const;
-      cancel = path.secure(stream, options, (secured) => done(this.#wrap(secured)));
+      cancel = path.secure(stream, options, (secured) => done(this.#wrap(secured), secured.ok ? secured.value : null));
     });
     return () => cancel();
   }
@@ -168,9 +230,7 @@ export class PodTunnels {
 
   #wrap(secured: Result<SecureStream>): Result<HboneClient> {
     if (!secured.ok) return fail(withFlag(secured.error, "TLS_FAILURE"));
-    const { path } = this.#pod.thread;
-    const defer = (run: () => void): void => path.defer(run);
-    return ok(hboneClient(secured.value, { trust: "authenticated", nowMs: path.nowMs(), defer }));
+    return ok(hboneClient(secured.value, { trust: "authenticated", ...this.clientOptions() }));
   }
 }
 

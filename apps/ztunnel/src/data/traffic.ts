@@ -30,8 +30,13 @@ export class Traffic {
   readonly #sent = this.#counter("istio_tcp_sent_bytes", "Bytes from upstream to downstream");
 
   opened(facts: ConnectionFacts): ConnectionMeter {
+    this.#opened.with({ ...trafficLabels(facts), response_flags: "-" }).inc();
+    return this.resumed(facts);
+  }
+
+  /** A connection that another process counted as opened. */
+  resumed(facts: ConnectionFacts): ConnectionMeter {
     const labels = trafficLabels(facts);
-    this.#opened.with({ ...labels, response_flags: "-" }).inc();
     return {
       closed: (flag, bytes) => {
         const ended = { ...labels, response_flags: flag };

@@ -174,6 +174,8 @@ export class Node {
         randomHex: (bytes) => "ab".repeat(bytes),
         nowMicros: () => network.nowMs() * 1_000,
         post: (message) => this.posted.push(message),
+        clockMs: () => network.nowMs(),
+        closeFd: () => undefined,
       },
       { config: config.value.data, logFormat: "text", levels: new Map() },
     );
@@ -186,6 +188,7 @@ export class Node {
       pod: { uid: `uid-${name}`, name, namespace: "demo", serviceAccount: name },
       netns,
       id: 1,
+      listeners: [],
     });
   }
 
