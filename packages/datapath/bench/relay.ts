@@ -71,7 +71,7 @@ function join(a: Socket | TLSSocket, b: Socket | TLSSocket): void {
   b.pipe(a);
 }
 
-const relay = (a: ByteStream, b: ByteStream): void => pump(a, b, { toB: new Flow(), toA: new Flow() }, () => {});
+const relay = (a: ByteStream, b: ByteStream): void => void pump(a, b, { toB: new Flow(), toA: new Flow() }, () => {});
 const must = <T>(r: { ok: true; value: T } | { ok: false; error: Error }): T => {
   if (!r.ok) throw r.error;
   return r.value;
