@@ -7,11 +7,15 @@ const KEY_LABELS: ReadonlySet<string> = new Set(["PRIVATE KEY", "EC PRIVATE KEY"
 
 /** Key, chain and roots as values; what OpenSSL makes of them is kept by the engine. */
 export class TlsCredentials implements Credentials {
-  readonly opaque: { readonly chain: readonly Certificate[]; readonly keyDer: Uint8Array };
+  readonly opaque = null;
+  readonly chainDer: readonly Uint8Array[];
   readonly roots: readonly Certificate[];
+  /** Private, so that nobody logs it by accident. */
+  readonly #keyDer: Uint8Array;
 
   private constructor(chain: readonly Certificate[], keyDer: Uint8Array, roots: readonly Certificate[]) {
-    this.opaque = { chain, keyDer };
+    this.chainDer = chain.map((c) => c.der);
+    this.#keyDer = keyDer;
     this.roots = roots;
   }
 
@@ -24,8 +28,8 @@ export class TlsCredentials implements Credentials {
     return new TlsCredentials(chain, privateKey(o.keyPem), roots);
   }
 
-  get chainDer(): readonly Uint8Array[] {
-    return this.opaque.chain.map((c) => c.der);
+  get keyDer(): Uint8Array {
+    return this.#keyDer;
   }
 }
 

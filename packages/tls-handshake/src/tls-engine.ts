@@ -68,7 +68,7 @@ export class TlsEngine implements Disposable {
       known ??
       this.#library.context({
         chainDer: credentials.chainDer,
-        keyDer: credentials.opaque.keyDer,
+        keyDer: credentials.keyDer,
         ...(groups === undefined ? {} : { groups }),
         ...(suites === undefined ? {} : { suites }),
       });

@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
+import { inspect } from "node:util";
 import { testCredentials } from "@lateen/certificates/test-credentials";
 import { MeshError } from "@lateen/errors";
-import { Memory } from "@lateen/linux";
+import { Memory, type TlsConnection } from "@lateen/linux";
 import { Opened, OutputBlock, type TlsRecords, outputBytes } from "@lateen/tls-records";
 import { afterAll, describe, expect, test } from "vitest";
 import { TlsEngine } from "./tls-engine.ts";
-import type { HandshakeOptions, HandshakeStep, TlsHandshake } from "./tls-handshake.ts";
+import { type HandshakeOptions, type HandshakeStep, TlsHandshake } from "./tls-handshake.ts";
 
 const peers = await testCredentials(Date.now());
 const engine = new TlsEngine({ nowMs: () => Date.now() });
@@ -94,4 +95,27 @@ describe("a handshake", () => {
     const both = shake(start("client", client), start("server", server));
     expect(failure(both[who])).toMatch(why);
   });
+});
+
+test("a handshake that is done without a verdict on the peer is a failure", () => {
+  // No way is known to bring OpenSSL there; the machine must not depend on that.
+  const part = {
+    step: () => "done",
+    output: () => Buffer.from("finished"),
+    free() {},
+    accepted: false,
+    role: "server",
+  };
+  const machine = new TlsHandshake(part as unknown as TlsConnection, "h2", 0);
+  const step = machine.step(null);
+  expect(failure(step)).toBe("UNAVAILABLE tls handshake error: peer was not judged");
+  expect(step.send.length).toBe(0);
+});
+
+test("credentials, records and handshakes show no secret when they are printed", () => {
+  const both = shake(start("client"), start("server"));
+  const all = [engine.credentials(peers.client), done(both.client), done(both.server), start("client")];
+  const text = inspect(all, { depth: 20 });
+  expect(text).toContain("sequence");
+  expect(text).not.toMatch(/secret|keyDer|keyPem/i);
 });

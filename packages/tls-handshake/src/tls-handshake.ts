@@ -19,6 +19,7 @@ export type HandshakeStep =
     }
   | { readonly t: "failed"; readonly send: Uint8Array; readonly error: MeshError };
 
+const NOTHING = new Uint8Array(0);
 /** More than any handshake has, before it is done. */
 const MAX_BYTES = 131_072;
 
@@ -63,6 +64,8 @@ export class TlsHandshake {
     const connection = this.#connection;
     const { role, clientSecret, serverSecret, peerChainDer } = connection;
     try {
+      // However OpenSSL came here: without a verdict nobody has looked at the peer.
+      if (!connection.accepted) return { t: "failed", send: NOTHING, error: handshakeError("peer was not judged") };
       const [mine, theirs] = role === "client" ? [clientSecret, serverSecret] : [serverSecret, clientSecret];
       const records = TlsRecords.takeOver(recordPorts, {
         role,

@@ -35,6 +35,8 @@ export class TlsConnection {
   /** The peer's certificates, leaf first, once judged. */
   peerChainDer: readonly Uint8Array[] = [];
   refusal: Refusal | null = null;
+  /** The judge was asked, and accepted. A handshake that is done without this must not be used. */
+  accepted = false;
   /** What the judge has thrown; the peer was refused. */
   thrown: unknown = null;
   /** After "failed": in words, lower case. */
@@ -116,8 +118,10 @@ export class TlsConnection {
 
   /** For `TlsLibrary` only. */
   judge(chain: readonly Uint8Array[]): Refusal | null {
+    this.accepted = false;
     this.peerChainDer = chain;
     this.refusal = this.#judge(chain);
+    this.accepted = this.refusal === null;
     return this.refusal;
   }
 
