@@ -1,6 +1,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { MeshError } from "@lateen/errors";
+import { benchControlPlane, missedControlPlane, renderControlPlane } from "./control-plane.ts";
 import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
 import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
 import { missedFigures } from "./asked-figures.ts";
@@ -10,6 +11,7 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
 
   tunnel   throughput, latency and cost of a connection: no mesh, bare relays, Lateen, and ZTUNNEL_BIN when set;
            loads: ${Object.keys(LOADS).join(", ")} (default ${DEFAULT_LOADS.join(", ")})
+  control-plane  what translation costs by the size of a cluster, and what one change costs
   enrol    200 pods captured on one node, one after another: from request to verified
 
   --check      exit with 1 when a figure that is asked for is missed
@@ -32,6 +34,11 @@ const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]
       text: `${renderTunnel(report)}written to ${saveReport("tunnel", report)}\n`,
       missed: missedFigures(report),
     };
+  },
+  "control-plane": () => {
+    const report = benchControlPlane();
+    const text = `${renderControlPlane(report)}written to ${saveReport("control-plane", report)}\n`;
+    return Promise.resolve({ text, missed: missedControlPlane(report) });
   },
   enrol: async () => {
     const report = await benchEnrol();
