@@ -25,6 +25,10 @@ const Env = z.object({
   POD_NAMESPACE: z.string().default("istio-system"),
   /** Tells replicas apart; the name of the host otherwise. */
   POD_NAME: z.string().default(""),
+  /** How long a leader that is gone without a word holds up the others; it renews four times as often. */
+  LEADER_LEASE: envDurationMs()
+    .default(30_000)
+    .refine((ms) => ms >= 1_000, "must be at least 1s"),
   /** Of this control plane; objects labelled for another one are not ours. */
   REVISION: z
     .string()

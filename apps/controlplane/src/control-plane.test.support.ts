@@ -158,14 +158,15 @@ export class TestClient implements Disposable {
   }
 }
 
-/** A client of the control plane at a port of loopback. */
+/** A client of the control plane at a port, of loopback unless another host is named. */
 export function discoveryClient(
   port: number,
   rootPem: string,
   by: { readonly token?: string; readonly certificate?: WorkloadCertificate },
+  host = "localhost",
 ): TestClient {
   const { target, credentials, options } = secureChannel({
-    address: `https://localhost:${port}`,
+    address: `https://${host}:${port}`,
     rootPem,
     alternativeHostname: null,
     own: by.certificate ?? null,

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { createLogging, parseLevels } from "@lateen/telemetry";
@@ -25,11 +26,17 @@ async function main(): Promise<number> {
     format: config.value.LOG_FORMAT,
     levels: levels.value,
   });
-  const stopped = new Promise<string>((resolve) => {
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
-  });
-  await using _running = await startControlPlane(config.value, logging);
-  logging.logger("controlplane").info("stopping", { signal: await stopped });
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort(name));
+  const log = logging.logger("controlplane");
+  try {
+    await using _running = await startControlPlane(config.value, logging, stop.signal);
+    if (!stop.signal.aborted) await once(stop.signal, "abort");
+    log.info("stopping", { signal: String(stop.signal.reason) });
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    log.info("stopped before it had started", { signal: String(stop.signal.reason) });
+  }
   return 0;
 }
 

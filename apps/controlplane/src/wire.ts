@@ -4,7 +4,7 @@ import { type Caller, type Proof, authenticateCaller, caService } from "@lateen/
 import { Code, MeshError, type Result, fail } from "@lateen/errors";
 import { type Readiness, createReadiness, createScope, systemClock } from "@lateen/lifecycle";
 import { formatProblem } from "@lateen/manifests";
-import type { Logging } from "@lateen/telemetry";
+import { type Logging, type Registry, createRegistry, metricsContentType, renderOpenMetrics } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import type { Config } from "./config.ts";
 import { DiscoveryService } from "./discovery-service.ts";
@@ -38,9 +38,19 @@ function admitNodeProxy(caller: Result<Caller>, trusted: readonly string[]): Res
 }
 
 /** What people look at when they wonder what the control plane makes of their objects. */
-function debugRoutes(feed: MeshFeed, discovery: DiscoveryService, world: World): Routes {
+function debugRoutes(o: {
+  readonly feed: MeshFeed;
+  readonly discovery: DiscoveryService;
+  readonly world: World;
+  readonly registry: Registry;
+}): Routes {
+  const { feed, discovery, world, registry } = o;
   return {
     "GET /debug/problems": () => jsonReply(feed.problems.map((p) => ({ ...p, text: formatProblem(p) }))),
+    "GET /metrics": ({ accept }) => {
+      const type = metricsContentType(accept);
+      return { status: 200, type, body: renderOpenMetrics(registry.families()) };
+    },
     "GET /debug/source": () => jsonReply(world.describe()),
     "GET /debug/clients": () => jsonReply(discovery.clients()),
     // Which input an entry comes from and what was read for it: `?collection=NAME[&key=KEY]`.
@@ -76,17 +86,26 @@ async function follow(world: World, feed: MeshFeed, signal: AbortSignal): Promis
 
 /**
  * Starts the control plane: objects in, xDS and certificates out.
- * @throws MeshError when its source, the keys or an address cannot be used
+ * @param signal gives up a start that waits for its cluster
+ * @throws MeshError when its source, the keys or an address cannot be used; the signal's reason
  */
-export async function startControlPlane(config: Config, logging: Logging): Promise<ControlPlane> {
+export async function startControlPlane(
+  config: Config,
+  logging: Logging,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ControlPlane> {
   await using scope = createScope();
   const stop = new AbortController();
-  scope.defer(() => stop.abort());
+  scope.defer(() => stop.abort(new MeshError(Code.Draining, "The control plane is stopping")));
+  scope.own(whenAborted(signal, () => stop.abort(signal.reason)));
+  const registry = createRegistry();
   const readiness = createReadiness();
   const starting = readiness.block("starting");
   const ready = scope.own(await serveHttp(config.READINESS_ADDRESS, { "GET /ready": () => readinessReply(readiness) }));
   const world = scope.own(
-    await (config.source === "kubernetes" ? clusterWorld(config, logging, stop.signal) : folderWorld(config, logging)),
+    await (config.source === "kubernetes"
+      ? clusterWorld(config, { logging, signal: stop.signal, registry })
+      : folderWorld(config, logging)),
   );
   const { authority } = world;
   const authenticate = (proof: Proof): Promise<Result<Caller>> =>
@@ -116,7 +135,7 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
   server.addService(discovery.definition, discovery.handlers);
   server.addService(ca.definition, ca.implementation);
   const port = await bindGrpc(server, config.DISCOVERY_ADDRESS, tls);
-  const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, debugRoutes(feed, discovery, world)));
+  const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, debugRoutes({ feed, discovery, world, registry })));
   // Last: who finds it ready finds everything.
   starting[Symbol.dispose]();
   logging.logger("controlplane").info("started", { discovery: config.DISCOVERY_ADDRESS, source: config.source });
@@ -127,6 +146,12 @@ export async function startControlPlane(config: Config, logging: Logging): Promi
     readyPort: ready.port,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+function whenAborted(signal: AbortSignal, run: () => void): Disposable {
+  if (signal.aborted) run();
+  signal.addEventListener("abort", run, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", run) };
 }
 
 function readinessReply(readiness: Readiness): Reply {

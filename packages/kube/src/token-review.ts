@@ -42,6 +42,8 @@ const review = z.looseObject({
 });
 
 const MAX_TOKEN_CHARS = 16 * 1024;
+/** Our clock may be wrong: only what ended long ago is refused by it alone. */
+const MAX_SKEW_MS = 3_600_000;
 const PREFIX = "authentication.kubernetes.io/";
 
 /**
@@ -65,7 +67,7 @@ export function createTokenReviewer(o: TokenReviewOptions): (token: string) => P
     const expMs = readExpiry(token);
     if (expMs === null) return deny("it is no token");
     const nowMs = o.nowMs();
-    if (expMs <= nowMs) return deny("it has expired");
+    if (expMs + MAX_SKEW_MS <= nowMs) return deny("it has expired");
     const key = o.digest(token);
     const known = remembered.get(key);
     if (known !== undefined && known.untilMs > nowMs) return known.result;
@@ -77,7 +79,7 @@ export function createTokenReviewer(o: TokenReviewOptions): (token: string) => P
       throw error;
     });
     const keepMs = outcome.ok ? good : MeshError.is(outcome.error, Code.Denied) ? bad : 0;
-    remembered.set(key, { untilMs: Math.min(expMs, o.nowMs() + keepMs), result });
+    remembered.set(key, { untilMs: o.nowMs() + keepMs, result });
     return outcome;
   };
 }

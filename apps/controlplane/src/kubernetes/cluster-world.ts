@@ -12,24 +12,29 @@ import {
   podAccess,
 } from "@lateen/kube";
 import { createBackoff, retry } from "@lateen/lifecycle";
-import { type Logging, createRegistry } from "@lateen/telemetry";
+import type { Logging, Registry } from "@lateen/telemetry";
 import { FOLLOWED_KINDS } from "@lateen/translation";
 import type { Config } from "../config.ts";
 import type { World } from "../world.ts";
 import { type KubeSource, kubeSource } from "./kube-source.ts";
 import { SecretStore } from "./secret-store.ts";
-import { type Writers, startWriters } from "./writers.ts";
+import { type Writers, type WritersOptions, startWriters } from "./writers.ts";
 
 /**
  * A mesh on a cluster: its API server for objects and tokens, Secrets for keys; conditions, roots and bundles are written back.
  * Waits for an API server that is away.
  * @throws MeshError BAD_INPUT when there is no access to a cluster, or its Secrets hold what cannot be used; the signal's reason
  */
-export async function clusterWorld(config: Config, logging: Logging, signal: AbortSignal): Promise<World> {
+export async function clusterWorld(
+  config: Config,
+  o: { readonly logging: Logging; readonly signal: AbortSignal; readonly registry: Registry },
+): Promise<World> {
+  const { logging, signal } = o;
   const access = await accessOf(config);
   const client = createApiClient(access, { userAgent: "lateen-controlplane" });
+  signal.addEventListener("abort", () => client[Symbol.dispose](), { once: true });
   const log = logging.logger("kube");
-  const metrics = createKubeMetrics(createRegistry());
+  const metrics = createKubeMetrics(o.registry);
   try {
     const authority = await clusterAuthority(config, client, { logging, signal });
     let source: KubeSource | null = null;
@@ -82,11 +87,12 @@ export async function clusterWorld(config: Config, logging: Logging, signal: Abo
 
 const writerOptions = (
   config: Config,
-): { namespace: string; revision: string; identity: string; services: string[] } => ({
+): Pick<WritersOptions, "namespace" | "revision" | "identity" | "services" | "timing"> => ({
   namespace: config.POD_NAMESPACE,
   revision: config.REVISION,
   identity: config.POD_NAME === "" ? hostname() : config.POD_NAME,
   services: ["istiod", "lateen-controlplane", ...(config.REVISION === "default" ? [] : [`istiod-${config.REVISION}`])],
+  timing: { leaseMs: config.LEADER_LEASE, renewDeadlineMs: config.LEADER_LEASE / 2, retryMs: config.LEADER_LEASE / 4 },
 });
 
 function describe(client: ApiClient, source: KubeSource | null, writers: Writers | null): unknown {
