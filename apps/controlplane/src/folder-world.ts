@@ -27,6 +27,8 @@ export async function folderWorld(config: Config, logging: Logging): Promise<Wor
   const lastGood = new LastGood(join(config.STATE_DIR, "last-good.json"), logging.logger("config"));
   return {
     authority,
+    trustDomain: config.TRUST_DOMAIN,
+    trustDomainAliases: [],
     verifyToken: localTokenVerifier({
       publicKeyPem: readTokenKey(config.TOKEN_KEY_FILE),
       audience: config.TOKEN_AUDIENCE,

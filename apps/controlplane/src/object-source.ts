@@ -1,5 +1,5 @@
 import type { Problem } from "@lateen/manifests";
-import type { Kind } from "@lateen/resources";
+import type { Kind, MeshConfig, MeshNetworks } from "@lateen/resources";
 import type { ResourceChange } from "@lateen/translation";
 
 /** What is new at a source, all of one step. */
@@ -7,6 +7,14 @@ export interface ObjectNews {
   readonly changes: readonly ResourceChange[];
   /** Everything that is wrong at the source now. */
   readonly problems: readonly Problem[];
+  /** The mesh's configuration as a whole, when it changed; null: there is none any more. */
+  readonly mesh?: MeshSettings | null;
+}
+
+/** What a mesh says of itself (control-plane 7.7). */
+export interface MeshSettings {
+  readonly config: MeshConfig;
+  readonly networks: MeshNetworks;
 }
 
 /** Where the objects come from: a folder, or the API server. Tells of everything that there is, and then of each change. */

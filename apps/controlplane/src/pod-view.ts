@@ -1,5 +1,5 @@
 import type { PodFacts, PodView } from "@lateen/ca";
-import type { Collection } from "@lateen/collections";
+import type { Collection, Index } from "@lateen/collections";
 import type { Pod } from "@lateen/resources";
 
 function facts({ metadata, spec, status }: Pod): PodFacts {
@@ -14,16 +14,12 @@ function facts({ metadata, spec, status }: Pod): PodFacts {
 }
 
 /** The live pods, as the authority asks for them before it issues to a node proxy (dataplane 9.3). */
-export function podView(pods: Collection<Pod>): PodView {
+export function podView(pods: Collection<Pod>, byNode: Index<Pod>): PodView {
   return {
     pod: (namespace, name) => {
       const pod = pods.get(`${namespace}/${name}`);
       return pod === undefined ? null : facts(pod);
     },
-    podsOnNode: (node) =>
-      pods
-        .values()
-        .filter((pod) => pod.spec.nodeName === node)
-        .map(facts),
+    podsOnNode: (node) => byNode.lookup(node).map(facts),
   };
 }

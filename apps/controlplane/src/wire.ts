@@ -109,7 +109,7 @@ export async function startControlPlane(
   );
   const { authority } = world;
   const authenticate = (proof: Proof): Promise<Result<Caller>> =>
-    authenticateCaller(proof, { trustDomain: config.TRUST_DOMAIN, verifyToken: world.verifyToken });
+    authenticateCaller(proof, { trustDomain: world.trustDomain, verifyToken: world.verifyToken });
   const cache = new ResourceCache(versionOf);
   const feed = new MeshFeed(cache, optionsOf(config), logging.logger("config"));
   scope.own(await follow(world, feed, stop.signal));
@@ -127,8 +127,9 @@ export async function startControlPlane(
   const ca = caService({
     authority,
     authenticate,
-    pods: (cluster) => (cluster === config.CLUSTER_ID ? podView(feed.pods) : null),
+    pods: (cluster) => (cluster === config.CLUSTER_ID ? podView(feed.pods, feed.podsByNode) : null),
     trustedNodeAccounts,
+    trustDomainAliases: world.trustDomainAliases,
     log,
   });
   const tls = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log });

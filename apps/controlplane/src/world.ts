@@ -6,6 +6,8 @@ import type { ObjectNews, ObjectSource } from "./object-source.ts";
 /** What differs between a folder on one machine and a cluster: where objects, keys and tokens come from, and what is written. */
 export interface World extends AsyncDisposable {
   readonly authority: Authority;
+  readonly trustDomain: string;
+  readonly trustDomainAliases: readonly string[];
   /** Whose a token is. */
   readonly verifyToken: (token: string) => Result<TokenSubject> | Promise<Result<TokenSubject>>;
   /** Begins to tell of the objects. @returns once all that there are were told */

@@ -79,3 +79,6 @@ export const labelSelector = z.looseObject({
   matchExpressions: list(expression).optional(),
 });
 export type LabelSelector = z.output<typeof labelSelector>;
+
+/** Kept as they stand, for whoever writes them; a strange one must not make its object unreadable. */
+export const statusConditions = z.unknown().optional();

@@ -22,7 +22,7 @@ export { type PortProtocol, appProtocol, parseProtocol, portProtocol } from "./p
 export { type NamedPort, type ServiceInfo, type ServiceOrigin, hostKey, originKey } from "./service-info.ts";
 export type { ServiceReport } from "./service-report.ts";
 export type { Shadow } from "./service-stage.ts";
-export { type ResourceChange, ResourceModel } from "./resource-model.ts";
+export { type ResourceChange, ResourceModel, applyChanges } from "./resource-model.ts";
 export {
   FOLLOWED_KINDS,
   type FollowedKind,

@@ -29,6 +29,11 @@ export class ResourceModel {
     return this.#inputs.Pod;
   }
 
+  /** An object as the model has it: what it says of one is said of this. */
+  object(kind: FollowedKind, key: string): Resource | undefined {
+    return this.#inputs[kind].get(key);
+  }
+
   /** One step: puts what changed into the inputs, and derives what follows from it. */
   change(put: (inputs: MeshInputs) => void): void {
     this.#graph.update(() => put(this.#inputs));
@@ -36,10 +41,7 @@ export class ResourceModel {
 
   /** Takes these changes in one step; kinds that nothing follows from are left aside. */
   apply(changes: Iterable<ResourceChange>): void {
-    this.change((inputs) => {
-      for (const { kind, key, after } of changes)
-        if (isFollowed(kind)) (inputs[kind] as Source<unknown>).set(key, after);
-    });
+    this.change((inputs) => applyChanges(inputs, changes));
   }
 
   /** Takes these resources for all that there are, in one step. */
@@ -51,6 +53,11 @@ export class ResourceModel {
       for (const [kind, objects] of wanted) replace(inputs[kind] as Source<unknown>, objects);
     });
   }
+}
+
+/** Puts changes in their places, within a step; kinds that nothing follows from are left aside. */
+export function applyChanges(inputs: MeshInputs, changes: Iterable<ResourceChange>): void {
+  for (const { kind, key, after } of changes) if (isFollowed(kind)) (inputs[kind] as Source<unknown>).set(key, after);
 }
 
 function replace(source: Source<unknown>, objects: ReadonlyMap<string, unknown>): void {

@@ -17,6 +17,7 @@ import { FOLLOWED_KINDS } from "@lateen/translation";
 import type { Config } from "../config.ts";
 import type { World } from "../world.ts";
 import { type KubeSource, kubeSource } from "./kube-source.ts";
+import { followMeshSettings, settingsOf } from "./mesh-settings.ts";
 import { SecretStore } from "./secret-store.ts";
 import { type Writers, type WritersOptions, startWriters } from "./writers.ts";
 
@@ -36,11 +37,23 @@ export async function clusterWorld(
   const log = logging.logger("kube");
   const metrics = createKubeMetrics(o.registry);
   try {
-    const authority = await clusterAuthority(config, client, { logging, signal });
     let source: KubeSource | null = null;
     let writers: Writers | null = null;
+    const mesh = followMeshSettings({
+      ...{ client, log, metrics },
+      namespace: config.POD_NAMESPACE,
+      revision: config.REVISION,
+      onChange: (settings) => source?.meshChanged(settings),
+    });
+    signal.addEventListener("abort", () => mesh[Symbol.dispose](), { once: true });
+    await mesh.synced({ signal });
+    const settings = settingsOf(mesh);
+    const trustDomain = settings?.config.trustDomain ?? config.TRUST_DOMAIN;
+    const authority = await clusterAuthority(config, { client, trustDomain, logging, signal });
     return {
       authority,
+      trustDomain,
+      trustDomainAliases: settings?.config.trustDomainAliases ?? [],
       verifyToken: createTokenReviewer({
         client,
         audiences: config.TOKEN_AUDIENCES,
@@ -48,33 +61,21 @@ export async function clusterWorld(
         digest: (token) => createHash("sha256").update(token).digest("base64"),
       }),
       async openSource(onNews, stop) {
-        const pending = (kinds: readonly string[]): void => log.debug("waiting", { kinds: kinds.join(" ") });
-        source = await kubeSource({
-          client,
-          kinds: FOLLOWED_KINDS,
-          onNews,
-          log,
-          metrics,
-          signal: stop,
-          onPending: pending,
-        });
+        const onPending = (kinds: readonly string[]): void => log.debug("waiting", { kinds: kinds.join(" ") });
+        const follow = { client, kinds: FOLLOWED_KINDS, log, metrics };
+        source = await kubeSource({ ...follow, onNews, signal: stop, mesh: settingsOf(mesh), onPending });
         return source;
       },
       async startWriters(feed) {
         if (source === null) throw new MeshError(Code.Bug, "Cannot write: nothing is followed yet");
-        writers = await startWriters({
-          ...writerOptions(config),
-          client,
-          source,
-          feed,
-          logging,
-          metrics,
-          rootsPem: () => authority.rootsPem,
-        });
+        const from = { client, source, feed, logging, metrics };
+        const now = { rootsPem: () => authority.rootsPem, mesh: () => settingsOf(mesh) };
+        writers = await startWriters({ ...writerOptions(config), ...from, ...now });
         return writers;
       },
       describe: () => describe(client, source, writers),
       [Symbol.asyncDispose]() {
+        mesh[Symbol.dispose]();
         client[Symbol.dispose]();
         return Promise.resolve();
       },
@@ -118,14 +119,18 @@ async function accessOf(config: Config): Promise<ClusterAccess> {
 /** Replicas may start together: whoever is second with the Secret takes what the first wrote. */
 async function clusterAuthority(
   config: Config,
-  client: ApiClient,
-  o: { readonly logging: Logging; readonly signal: AbortSignal },
+  o: {
+    readonly client: ApiClient;
+    readonly trustDomain: string;
+    readonly logging: Logging;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Authority> {
   const log = o.logging.logger("ca");
   const open = async (): Promise<Authority> =>
     openAuthority({
-      keys: await SecretStore.open(client, config.POD_NAMESPACE),
-      trustDomain: config.TRUST_DOMAIN,
+      keys: await SecretStore.open(o.client, config.POD_NAMESPACE),
+      trustDomain: o.trustDomain,
       nowMs: Date.now,
       defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
       maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,

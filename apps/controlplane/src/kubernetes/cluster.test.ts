@@ -253,6 +253,24 @@ describe.skipIf(requireApiServer())("a control plane over a real API server", ()
       expect(cluster.lines.filter((l) => l.includes("AuthorizationPolicy shop/broken")).length).toBe(2);
     });
 
+    test("a service says which waypoint it is bound to, or why to none, and says nothing when it asks for none", async () => {
+      const service = (labels: Readonly<Record<string, string>>) => ({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "bound", namespace: "shop", labels },
+        spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+      });
+      const says = async (): Promise<readonly string[]> =>
+        (
+          (await api.done<{ status?: { conditions?: { type: string; reason: string }[] } }>("GET", pathOf(service({}))))
+            .status?.conditions ?? []
+        ).map((c) => `${c.type} ${c.reason}`);
+      await put(api, service({ "istio.io/use-waypoint": "nowhere" }));
+      await eventually(async () => (await says()).join().startsWith("istio.io/WaypointBound"));
+      await put(api, service({ "istio.io/use-waypoint": "none" }));
+      await eventually(async () => (await says()).length === 0);
+    });
+
     test("webhooks that call us trust us; those of others are left alone", async () => {
       const webhook = (name: string, service: string) => ({
         name,
@@ -278,6 +296,58 @@ describe.skipIf(requireApiServer())("a control plane over a real API server", ()
       // Whoever applies the chart again takes nothing away.
       await put(api, object);
       expect((await bundles())[0]).toBe(Buffer.from(pem).toString("base64"));
+    });
+  });
+
+  describe("whom the mesh is about", () => {
+    const settings = (mesh: string) => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "istio", namespace: SYSTEM },
+      data: { mesh },
+    });
+    const FAR = "Kubernetes//Pod/shop/far";
+    afterAll(() => remove(api, settings("")));
+
+    test("a namespace that is selected no more leaves with all that is in it, and comes back whole", async () => {
+      const { token } = await ztunnel(api);
+      await using cluster = await ClusterPlane.start(api);
+      using client = cluster.subscriber(await roots(api), token);
+      await everything(client);
+      const has = (): boolean => client.versions.get(ADDRESS_TYPE)!.has(FAR);
+      const until = async (done: () => boolean): Promise<void> => {
+        while (!done()) {
+          const heard = await client.next();
+          if (heard.t === "end") throw new Error(heard.status.details);
+        }
+      };
+      expect(has()).toBe(true);
+      await put(api, settings("discoverySelectors: [{ matchLabels: { mesh: in } }]"));
+      await until(() => !has());
+      expect([...client.versions.get(ADDRESS_TYPE)!.keys()].every((name) => name.includes(SYSTEM))).toBe(true);
+      await put(api, { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop", labels: { mesh: "in" } } });
+      await until(has);
+      // What cannot be used changes nothing, and is told once.
+      await put(api, settings("discoverySelectors: [{ matchLabels: 3 }]"));
+      await eventually(() => cluster.lines.some((l) => l.includes("cannot read an object") && l.includes("ConfigMap")));
+      expect(has()).toBe(true);
+      await put(api, { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop", labels: {} } });
+      await until(() => !has());
+      await put(api, settings("{}"));
+      await until(has);
+    });
+
+    test("another revision's policy is not in force, and nothing is said of it", async () => {
+      const { token } = await ztunnel(api);
+      await using cluster = await ClusterPlane.start(api);
+      using client = cluster.subscriber(await roots(api), token);
+      await everything(client);
+      const theirs = policyObject("theirs");
+      await put(api, { ...theirs, metadata: { ...theirs.metadata, labels: { "istio.io/rev": "canary" } } });
+      await put(api, policyObject("ours"));
+      await eventually(async () => (await conditionsOf(api, "ours")).length === 1);
+      expect(await conditionsOf(api, "theirs")).toEqual([]);
+      expect([...client.versions.get(AUTHORIZATION_TYPE)!.keys()].join()).not.toContain("theirs");
     });
   });
 

@@ -3,10 +3,12 @@ import { type ApiClient, type KubeMetrics, type ResourceFollower, followResource
 import type { Kind } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import type { ResourceChange } from "@lateen/translation";
-import type { ObjectNews, ObjectSource } from "../object-source.ts";
+import type { MeshSettings, ObjectNews, ObjectSource } from "../object-source.ts";
 
 export interface KubeSource extends ObjectSource {
   readonly follower: ResourceFollower;
+  /** The mesh's configuration changed. */
+  meshChanged(mesh: MeshSettings | null): void;
 }
 
 /**
@@ -20,6 +22,8 @@ export async function kubeSource(o: {
   readonly log: Logger;
   readonly metrics: KubeMetrics;
   readonly signal: AbortSignal;
+  /** What holds at the beginning. */
+  readonly mesh: MeshSettings | null;
   /** Hears which kinds are still awaited. */
   readonly onPending?: (kinds: readonly Kind[]) => void;
 }): Promise<KubeSource> {
@@ -27,11 +31,17 @@ export async function kubeSource(o: {
   let waiting = new Map<string, ResourceChange>();
   let scheduled: NodeJS.Immediate | null = null;
   let begun = false;
+  let mesh: MeshSettings | null | undefined = o.mesh;
+  const schedule = (): void => {
+    if (begun) scheduled ??= setImmediate(flush);
+  };
   const flush = (): void => {
     scheduled = null;
     const changes = [...waiting.values()];
     waiting = new Map();
-    o.onNews({ changes, problems: problemsOf(follower, o.kinds) });
+    const news = { changes, problems: problemsOf(follower, o.kinds), ...(mesh === undefined ? {} : { mesh }) };
+    mesh = undefined;
+    o.onNews(news);
   };
   const follower = followResources({
     client: o.client,
@@ -40,8 +50,8 @@ export async function kubeSource(o: {
     metrics: o.metrics,
     onChange(kind, changes) {
       for (const { key, after } of changes) waiting.set(`${kind}/${key}`, { kind, key, after });
-      if (begun) scheduled ??= setImmediate(flush);
-      else o.onPending?.(follower.pending());
+      schedule();
+      if (!begun) o.onPending?.(follower.pending());
     },
   });
   try {
@@ -55,6 +65,10 @@ export async function kubeSource(o: {
   return {
     follower,
     locate: () => null,
+    meshChanged(changed) {
+      mesh = changed;
+      schedule();
+    },
     [Symbol.asyncDispose]() {
       follower[Symbol.dispose]();
       if (scheduled !== null) clearImmediate(scheduled);

@@ -97,11 +97,11 @@ describe.skipIf(requireApiServer())("replicas of a control plane", () => {
     const proxy = await api.proxy();
     const away = await proxy.partition();
     const stopped = start({}, proxy.url);
-    await stopped.says("cannot open the authority yet");
+    await stopped.says("the API server: failed");
     expect(await stopped.end("SIGTERM")).toBe(0);
     expect(stopped.output).toContain("stopped before it had started");
     const patient = start({}, proxy.url);
-    await patient.says("cannot open the authority yet");
+    await patient.says("the API server: failed");
     await away[Symbol.asyncDispose]();
     await patient.says("started");
     expect(await patient.end("SIGTERM")).toBe(0);

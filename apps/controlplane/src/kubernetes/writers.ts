@@ -7,11 +7,12 @@ import {
   joinElection,
 } from "@lateen/kube";
 import { type Scope, createScope } from "@lateen/lifecycle";
+import { type Namespace, selectorMatches } from "@lateen/resources";
 import type { Logger, Logging } from "@lateen/telemetry";
 import type { MeshFeed } from "../mesh-feed.ts";
-import type { ObjectNews } from "../object-source.ts";
+import type { MeshSettings, ObjectNews } from "../object-source.ts";
 import type { KubeSource } from "./kube-source.ts";
-import { policyStatus } from "./policy-status.ts";
+import { hasStatus, objectStatus } from "./object-status.ts";
 import { rootConfigMaps } from "./root-config-maps.ts";
 import { webhookBundles } from "./webhook-bundles.ts";
 
@@ -20,6 +21,7 @@ export interface WritersOptions {
   readonly source: KubeSource;
   readonly feed: MeshFeed;
   readonly rootsPem: () => string;
+  readonly mesh: () => MeshSettings | null;
   /** The control plane's own. */
   readonly namespace: string;
   readonly revision: string;
@@ -43,7 +45,7 @@ export const leaseName = (revision: string): string =>
   revision === "default" ? "lateen-controlplane" : `lateen-controlplane-${revision}`;
 
 /**
- * Starts the writers: roots in every namespace, bundles of webhooks, conditions of policies. Each knows by itself what there is to
+ * Starts the writers: roots in every namespace, bundles of webhooks, conditions of objects. Each knows by itself what there is to
  * do; only the leader does it.
  */
 export async function startWriters(o: WritersOptions): Promise<Writers> {
@@ -55,28 +57,40 @@ export async function startWriters(o: WritersOptions): Promise<Writers> {
     rootConfigMaps({
       ...common,
       namespaces: follower.of("Namespace"),
-      isSelected: () => true,
+      isSelected: (ns) => isSelected(ns, o),
       rootsPem: o.rootsPem,
     }),
   );
   const { revision, namespace, services, rootsPem } = o;
   const webhooks = scope.own(webhookBundles({ ...common, revision, namespace, services, rootsPem }));
-  const policies = scope.own(policyStatus({ ...common, follower, effects: o.feed.model.policyEffects }));
+  const status = scope.own(objectStatus({ ...common, follower, feed: o.feed, revision }));
+  const unreadable = (): void => {
+    for (const key of follower.of("AuthorizationPolicy").bad.keys()) status.queue.add(`AuthorizationPolicy/${key}`);
+  };
   roots.allChanged();
-  const queues = [roots.queue, webhooks.queue, policies.queue];
+  unreadable();
+  const queues = [roots.queue, webhooks.queue, status.queue];
   const election = scope.own(elect(o, queues, log));
   const owned = scope.move();
   return {
     election,
-    heard({ changes }) {
+    heard({ changes, mesh }) {
+      if (mesh !== undefined) roots.allChanged();
       for (const { kind, key } of changes) {
         if (kind === "Namespace") roots.namespaceChanged(key);
-        if (kind === "AuthorizationPolicy") policies.queue.add(key);
+        if (hasStatus(kind)) status.queue.add(`${kind}/${key}`);
       }
-      for (const key of follower.of("AuthorizationPolicy").bad.keys()) policies.queue.add(key);
+      unreadable();
     },
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+/** Whether the mesh is about a namespace; its own always counts (control-plane 7.6). */
+function isSelected(ns: Namespace, o: WritersOptions): boolean {
+  const selectors = o.mesh()?.config.discoverySelectors ?? [];
+  const { name, labels } = ns.metadata;
+  return selectors.length === 0 || name === o.namespace || selectors.some((s) => selectorMatches(s, labels));
 }
 
 /** The queues are worked on while this replica leads; leaving waits for what is under way. */

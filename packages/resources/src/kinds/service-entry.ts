@@ -1,6 +1,6 @@
 import { parseCidr } from "@lateen/addresses";
 import { z } from "zod";
-import { labels, list, objectMeta, port, text } from "../metadata.ts";
+import { labels, list, objectMeta, port, statusConditions, text } from "../metadata.ts";
 import { networkingVersion } from "./networking.ts";
 import { workloadEntrySpec } from "./workload-entry.ts";
 
@@ -49,7 +49,10 @@ export const serviceEntry = z.strictObject({
   metadata: objectMeta,
   spec,
   status: z
-    .looseObject({ addresses: list(z.looseObject({ value: text, host: text.optional() })).optional() })
+    .looseObject({
+      conditions: statusConditions,
+      addresses: list(z.looseObject({ value: text, host: text.optional() })).optional(),
+    })
     .optional(),
 });
 export type ServiceEntry = z.output<typeof serviceEntry>;

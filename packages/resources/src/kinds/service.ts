@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { labels, list, objectMeta, port, portName, text } from "../metadata.ts";
+import { labels, list, objectMeta, port, portName, statusConditions, text } from "../metadata.ts";
 
 const servicePort = z.looseObject({
   name: text.optional(),
@@ -31,6 +31,7 @@ export const service = z.looseObject({
   }),
   status: z
     .looseObject({
+      conditions: statusConditions,
       loadBalancer: z.looseObject({ ingress: list(z.looseObject({ ip: text.optional() })).optional() }).optional(),
     })
     .optional(),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { labels, list, objectMeta, port, text } from "../metadata.ts";
+import { labels, objectMeta, port, statusConditions, text } from "../metadata.ts";
 import { isAbsoluteSocket, networkingVersion } from "./networking.ts";
 
 /** A WorkloadEntry's spec and an endpoint of a ServiceEntry: one address outside of Kubernetes' pods. */
@@ -27,7 +27,7 @@ export const workloadEntry = z.strictObject({
   kind: z.literal("WorkloadEntry"),
   metadata: objectMeta,
   spec: workloadEntrySpec.default({}),
-  status: z.looseObject({ conditions: list(z.looseObject({ type: text, status: text })).optional() }).optional(),
+  status: z.looseObject({ conditions: statusConditions }).optional(),
 });
 export type WorkloadEntry = z.output<typeof workloadEntry>;
 export type WorkloadEntrySpec = z.output<typeof workloadEntrySpec>;
