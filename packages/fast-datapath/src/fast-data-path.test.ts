@@ -8,9 +8,9 @@ import { FastDataPath } from "./fast-data-path.ts";
 const credentials = await testCredentials(Date.now());
 
 /** The suites await promises on the same thread, so here the runtime's loop turns ours. */
-function open(): DataPathRig {
+function open(restAfterMs = 10_000): DataPathRig {
   const faults: unknown[] = [];
-  const path = new FastDataPath({ onFault: (fault) => faults.push(fault) });
+  const path = new FastDataPath({ onFault: (fault) => faults.push(fault), restAfterMs });
   let open = true;
   const turn = (): void => {
     if (!open) return;
@@ -40,5 +40,6 @@ const tunnel: Tunnel = async (on, a, b) => {
   return [near.value, await accepted.promise];
 };
 
-dataPathSuite({ describe, test }, "fast", open);
-dataPathStreamSuite({ describe, test }, "fast", open, tunnel);
+dataPathSuite({ describe, test }, "fast", () => open());
+dataPathStreamSuite({ describe, test }, "fast", () => open(), tunnel);
+dataPathStreamSuite({ describe, test }, "fast, ciphers let go whenever they can be", () => open(0), tunnel);

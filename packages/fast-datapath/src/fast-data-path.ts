@@ -29,6 +29,8 @@ export interface FastDataPathOptions {
   readonly onFault: (fault: unknown) => void;
   /** Wall clock for certificates, milliseconds since 1970. Default: the system's. */
   readonly wallMs?: () => number;
+  /** How long a TLS connection stands still before it lets go of its ciphers, some kilobytes. Default: 10 seconds. */
+  readonly restAfterMs?: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export class FastDataPath implements DataPath, Disposable {
 
   /** @throws MeshError UNAVAILABLE where this is not Linux on x64 or arm64 */
   constructor(options: FastDataPathOptions) {
-    this.#loop = new Loop(options.onFault);
+    this.#loop = new Loop(options.onFault, options.restAfterMs);
     this.mover = new FastMover(this.#loop);
     this.#tls = new TlsEngine({ nowMs: options.wallMs ?? Date.now, suites: SUITES });
   }

@@ -40,6 +40,7 @@ const MAX_ROUNDS = 16;
 /** Records sealed before they are sent, and blocks for that; a tunnel with much to send needs one. */
 const RECORDS = 16;
 const MAX_OUTPUTS = 4;
+const REST_AFTER_MS = 10_000;
 const KEPT_VECTORS = 128;
 const VECTOR_PIECES = 128;
 
@@ -74,9 +75,13 @@ export class Loop implements Disposable {
   #stopped = false;
   #closed = false;
 
+  /** How long a TLS connection stands still before it lets go of its ciphers. */
+  readonly restAfterMs: number;
+
   /** @param onFault hears of exceptions that came out of handlers, each of which cost one connection */
-  constructor(onFault: (fault: unknown) => void) {
+  constructor(onFault: (fault: unknown) => void, restAfterMs = REST_AFTER_MS) {
     this.#onFault = onFault;
+    this.restAfterMs = restAfterMs;
     const { buffer, byteOffset, length } = this.received.bytes;
     this.receivedView = new Uint8Array(buffer, byteOffset, length);
     this.#wheel = new TimerWheel(this.nowMs());

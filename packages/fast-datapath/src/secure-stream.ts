@@ -6,6 +6,7 @@ import type { Memory } from "@lateen/linux";
 import { Opened, type OutputBlock, type TlsRecords } from "@lateen/tls-records";
 import { FastSocket } from "./fast-socket.ts";
 import type { Flushable, Loop } from "./loop.ts";
+import { RestTimer } from "./rest-timer.ts";
 import { MOVED, type SecureState } from "./stream-state.ts";
 
 /** A stream of TLS records on top of another stream. One shape for life. */
@@ -16,6 +17,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
   /** The carrier, if it is a socket of this loop: then records are opened where they were received. */
   readonly #socket: FastSocket | null;
   readonly #records: TlsRecords<Memory>;
+  readonly #rest: RestTimer;
   #handler: StreamHandler | null = null;
   #paused = false;
   #readEnded = false;
@@ -38,6 +40,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     this.#carrier = carrier;
     this.#socket = carrier instanceof FastSocket ? carrier : null;
     this.#records = records;
+    this.#rest = new RestTimer(loop, records);
     this.peerChainDer = peerChainDer;
   }
 
@@ -99,6 +102,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     this.#socket?.forget();
     this.#ending = true;
     this.#closed = MOVED;
+    this.#rest.stop();
     this.#records.free();
   }
 
@@ -193,6 +197,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     const { memory, used } = block;
     block.clear();
     if (used === 0) return;
+    this.#rest.touch();
     const socket = this.#socket;
     // Another carrier may keep what it is given, and the block is used again.
     const room =
@@ -244,6 +249,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     const { opener } = records;
     const { buffer, byteOffset } = memory.bytes;
     let at = from;
+    this.#rest.touch();
     while (!this.#paused && !this.#aborted && this.#handler !== null) {
       const opened = opener.open(memory, at, to);
       at = opener.at;
@@ -302,6 +308,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     this.#dropBlock();
     this.#ending = true;
     this.#closed = this.#failure ?? reason;
+    this.#rest.stop();
     this.#records.free();
     const handler = this.#handler;
     this.#handler = null;
