@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "./config.ts";
 import { type ThreadSettings, workerThreads } from "./worker-threads.ts";
+import { dataPathDriver } from "./data-path-driver.ts";
 
 describe("configuration", () => {
   test("has Istio's defaults", () => {
@@ -69,5 +70,17 @@ describe("configuration", () => {
   ];
   test.each(settings)("%o on %d CPUs starts %d data threads", (set, cpus, threads) => {
     expect(workerThreads({ ...NOTHING, ...set }, cpus)).toBe(threads);
+  });
+
+  test.each([
+    [undefined, "linux", "x64", "fast"],
+    [undefined, "linux", "arm64", "fast"],
+    [undefined, "linux", "ppc64", "portable"],
+    [undefined, "darwin", "arm64", "portable"],
+    ["portable", "linux", "x64", "portable"],
+    ["fast", "darwin", "x64", "fast"],
+  ])("LATEEN_DATA_PATH=%s on %s %s carries bytes by the %s driver", (value, platform, arch, driver) => {
+    const config = parseConfig(value === undefined ? {} : { LATEEN_DATA_PATH: value });
+    expect(config.ok && dataPathDriver(config.value.env.LATEEN_DATA_PATH, { platform, arch })).toBe(driver);
   });
 });

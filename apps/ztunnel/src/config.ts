@@ -57,6 +57,8 @@ const Env = z.object({
   ZTUNNEL_CPU_LIMIT: envCpus().optional(),
   ZTUNNEL_RESOURCE_CPU_LIMIT: envCpus().optional(),
   ZTUNNEL_RESOURCE_CPU_REQUEST: envCpus().optional(),
+  /** Ours: what carries the bytes. `auto` is `fast` where that runs. */
+  LATEEN_DATA_PATH: z.enum(["auto", "fast", "portable"]).default("auto"),
   RUST_LOG: z.string().default("info"),
   LOG_FORMAT: z.enum(["plain", "json"]).default("plain"),
   ADMIN_ADDRESS: z.string().optional(),

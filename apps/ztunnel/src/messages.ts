@@ -1,6 +1,7 @@
 import type { Family, Levels } from "@lateen/telemetry";
 import type { Authorization } from "@lateen/policy";
 import type { AddressUpdate } from "@lateen/workload-model";
+import type { BellEnds } from "@lateen/fast-datapath";
 import type { DataConfig } from "./config.ts";
 
 /** Who a pod is, as the CNI agent told us (dataplane 3.2). */
@@ -26,6 +27,13 @@ export interface ThreadStart {
   readonly config: DataConfig;
   readonly logFormat: "text" | "json";
   readonly levels: Levels;
+}
+
+/** `workerData` of a data thread. */
+export interface ThreadWork {
+  readonly start: ThreadStart;
+  /** What wakes it; null with a driver that needs no waking. */
+  readonly bell: BellEnds | null;
 }
 
 /**

@@ -106,6 +106,11 @@ export class FastDataPath implements DataPath, Disposable {
     return () => this.#loop.remove(fd, place);
   }
 
+  /** Runs something, and tells `onFault` what it throws. */
+  guard(run: () => void): void {
+    this.#loop.attempt(run);
+  }
+
   /** One turn: waits at most `maxWaitMs` (-1: for ever), then does what there is to do. */
   turn(maxWaitMs: number): void {
     this.#loop.turn(maxWaitMs);

@@ -231,7 +231,7 @@ export class Loop implements Disposable {
         this.#fault(fault, target);
       }
     }
-    this.#wheel.advance(this.nowMs(), this.#fire);
+    this.#wheel.advance(this.nowMs(), this.attempt);
     this.turns.step();
     this.#settle();
   }
@@ -246,7 +246,8 @@ export class Loop implements Disposable {
     this.#stopped = true;
   }
 
-  readonly #fire = (run: () => void): void => {
+  /** Runs something that belongs to no stream; what it throws is heard and costs nothing else. */
+  readonly attempt = (run: () => void): void => {
     try {
       run();
     } catch (fault) {
@@ -297,7 +298,7 @@ export class Loop implements Disposable {
     const tasks = this.#tasks;
     this.#tasks = this.#spareTasks;
     this.#spareTasks = tasks;
-    for (let i = 0; i < tasks.length; i++) this.#fire(tasks[i]!);
+    for (let i = 0; i < tasks.length; i++) this.attempt(tasks[i]!);
     tasks.length = 0;
   }
 

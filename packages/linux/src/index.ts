@@ -1,5 +1,6 @@
 export { type Netns, createNetns, currentNetns, duplicateNetns, inNetns, netnsId, openNetns } from "./namespaces.ts";
 export { decodeInet, encodeInet, encodeNetlink, encodePacket, encodeUnix } from "./sockaddr.ts";
+export { createEvent, signalEvent, takeEvent } from "./events.ts";
 export { errnoName, errnoOf, systemError } from "./system-error.ts";
 export { isErrno } from "./netlink/netlink-socket.ts";
 export { type RouteOptions, Rtnetlink, openRtnetlink } from "./netlink/rtnetlink.ts";

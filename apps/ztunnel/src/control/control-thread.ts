@@ -1,4 +1,5 @@
 import { closeSync } from "node:fs";
+import process from "node:process";
 import { formatIdentity } from "@lateen/identity";
 import { createBackoff, createReadiness } from "@lateen/lifecycle";
 import { connectSeqpacket, netnsId } from "@lateen/linux";
@@ -6,6 +7,7 @@ import type { Levels, Logging } from "@lateen/telemetry";
 import { type Node, createNode, structFromJson } from "@lateen/xds-types";
 import type { Config } from "../config.ts";
 import type { StaticMesh } from "../static-config.ts";
+import { dataPathDriver } from "../data-path-driver.ts";
 import { configDump } from "./config-dump.ts";
 import { DataThreads } from "./data-threads.ts";
 import { Identities } from "./identities.ts";
@@ -135,7 +137,7 @@ export class ControlThread implements AsyncDisposable {
     const { config, threads, levels, writeLine, onEnd } = this.#o;
     const logFormat = config.env.LOG_FORMAT === "json" ? "json" : "text";
     return new DataThreads(
-      threads,
+      { count: threads, driver: dataPathDriver(config.env.LATEEN_DATA_PATH, process) },
       { config: config.data, logFormat, levels },
       {
         wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),

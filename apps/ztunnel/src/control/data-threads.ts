@@ -1,5 +1,6 @@
-import { Worker } from "node:worker_threads";
 import type { FromThread, PodInfo, ThreadReport, ThreadStart, ToThread } from "../messages.ts";
+import type { DataPathDriver } from "../data-path-driver.ts";
+import { DataWorker } from "./data-worker.ts";
 
 /** What the rest of the control thread hears from the data threads. */
 export interface ThreadEvents {
@@ -20,18 +21,27 @@ interface Start {
 /** How long a thread may take for a report before it is left out. */
 const REPORT_TIMEOUT_MS = 2_000;
 
+export interface ThreadPlan {
+  readonly count: number;
+  /** Which carries the bytes. */
+  readonly driver: DataPathDriver;
+}
+
 /** The data threads as one: what is sent goes to each, what is asked is answered when all have. */
 export class DataThreads implements AsyncDisposable {
-  readonly #workers: readonly Worker[];
+  readonly #workers: readonly DataWorker[];
   readonly #starts = new Map<number, Start>();
   readonly #reports = new Map<number, { left: number; parts: ThreadReport[]; done: (parts: ThreadReport[]) => void }>();
   readonly #stops = new Map<number, { left: number; done: () => void }>();
   #nextId = 1;
   #drained: { left: number; done: () => void } | null = null;
-  #stopping = false;
 
-  constructor(count: number, start: ThreadStart, events: ThreadEvents) {
-    this.#workers = Array.from({ length: count }, () => this.#spawn(start, events));
+  constructor(how: ThreadPlan, start: ThreadStart, events: ThreadEvents) {
+    this.#workers = Array.from(
+      { length: how.count },
+      () =>
+        new DataWorker(how.driver, start, { message: (message) => this.#receive(message, events), died: events.died }),
+    );
   }
 
   get count(): number {
@@ -39,7 +49,7 @@ export class DataThreads implements AsyncDisposable {
   }
 
   send(message: ToThread): void {
-    for (const worker of this.#workers) worker.postMessage(message);
+    for (const worker of this.#workers) worker.send(message);
   }
 
   /** Starts a pod on every thread. @returns null, or why a thread could not; then none serves it. */
@@ -81,27 +91,14 @@ export class DataThreads implements AsyncDisposable {
   /** Closes listeners, lets connections finish until `graceMs`, then ends them; resolves when none is left. */
   drain(graceMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#stopping = true;
+    for (const worker of this.#workers) worker.expectEnd();
     this.#drained = { left: this.count, done: resolve };
     this.send({ t: "drain", graceMs });
     return promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping = true;
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
-  }
-
-  #spawn(start: ThreadStart, events: ThreadEvents): Worker {
-    // The same file name serves sources and the build: the worker is this module's neighbour in either.
-    const entry = new URL(`../data/main.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
-    const worker = new Worker(entry, { workerData: start });
-    worker.on("message", (message: FromThread) => this.#receive(message, events));
-    worker.on("error", (error) => events.died(error instanceof Error ? (error.stack ?? error.message) : String(error)));
-    worker.on("exit", (code) => {
-      if (!this.#stopping) events.died(`data thread exited with code ${code}`);
-    });
-    return worker;
+    await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
   }
 
   #receive(message: FromThread, events: ThreadEvents): void {

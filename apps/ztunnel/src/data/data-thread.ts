@@ -48,7 +48,7 @@ export class DataThread {
       format: start.logFormat,
       levels: start.levels,
     });
-    const path = guardedDataPath(world.path, (fault) => this.#fault(fault));
+    const path = guardedDataPath(world.path, (fault) => this.fault(fault));
     this.#context = {
       path,
       config,
@@ -58,7 +58,7 @@ export class DataThread {
       connections: new LiveConnections(),
       traffic: new Traffic(),
       access: this.#logging.logger("access"),
-      fault: (fault) => this.#fault(fault),
+      fault: (fault) => this.fault(fault),
       random: world.random,
       randomHex: world.randomHex,
     };
@@ -153,7 +153,7 @@ export class DataThread {
   }
 
   /** A bug of ours that cost one connection: said with its stack, so that it can be found. */
-  #fault(fault: unknown): void {
+  fault(fault: unknown): void {
     const error = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
     this.#logging.logger("proxy").error("connection ended by a fault of the proxy", { error });
   }

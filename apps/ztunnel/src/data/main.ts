@@ -2,23 +2,39 @@ import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { portableDataPath } from "@lateen/datapath";
+import { type DataPath, portableDataPath } from "@lateen/datapath";
+import { FastDataPath, runByBell } from "@lateen/fast-datapath";
 import { socketFactory } from "@lateen/linux";
-import type { ThreadStart, ToThread } from "../messages.ts";
+import type { ThreadWork, ToThread } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
 
 // A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive.
 const port = parentPort!;
-const thread = new DataThread(
-  {
-    path: portableDataPath({ sockets: socketFactory }),
-    random: Math.random,
-    randomHex: (bytes) => randomBytes(bytes).toString("hex"),
-    nowMicros: () => Date.now() * 1_000,
-    post: (message) => port.postMessage(message),
-    clockMs: () => Number(process.hrtime.bigint()) / 1e6,
-    closeFd: closeSync,
-  },
-  workerData as ThreadStart,
-);
-port.on("message", (message: ToThread) => thread.receive(message));
+const { start, bell } = workerData as ThreadWork;
+
+const thread = (path: DataPath): DataThread =>
+  new DataThread(
+    {
+      path,
+      random: Math.random,
+      randomHex: (bytes) => randomBytes(bytes).toString("hex"),
+      nowMicros: () => Date.now() * 1_000,
+      post: (message) => port.postMessage(message),
+      clockMs: () => Number(process.hrtime.bigint()) / 1e6,
+      closeFd: closeSync,
+    },
+    start,
+  );
+
+if (bell === null) {
+  const portable = thread(portableDataPath({ sockets: socketFactory }));
+  port.on("message", (message: ToThread) => portable.receive(message));
+} else {
+  let fault = (error: unknown): void => {
+    throw error;
+  };
+  const path = new FastDataPath({ onFault: (error) => fault(error) });
+  const fast = thread(path);
+  fault = (error) => fast.fault(error);
+  runByBell(path, bell, port, (message) => fast.receive(message as ToThread)); // until the end
+}
