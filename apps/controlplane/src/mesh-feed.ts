@@ -60,6 +60,7 @@ export class MeshFeed {
   take(news: ObjectNews, locate: ObjectSource["locate"]): void {
     this.#resources.change((inputs) => {
       applyChanges(inputs, news.changes);
+      if (news.tags !== undefined) inputs.Tags.set("", news.tags);
       if (news.mesh === undefined) return;
       inputs.MeshConfig.set("", news.mesh?.config);
       inputs.MeshNetworks.set("", news.mesh?.networks);

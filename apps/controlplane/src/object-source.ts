@@ -9,6 +9,8 @@ export interface ObjectNews {
   readonly problems: readonly Problem[];
   /** The mesh's configuration as a whole, when it changed; null: there is none any more. */
   readonly mesh?: MeshSettings | null;
+  /** All tags that point to this revision, when they changed. */
+  readonly tags?: readonly string[];
 }
 
 /** What a mesh says of itself (control-plane 7.7). */

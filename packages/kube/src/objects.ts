@@ -106,18 +106,18 @@ export function resourceVersionOf(object: unknown): Result<string, ApiFailure> {
   return typeof version === "string" ? ok(version) : fail(malformed("the object has no version"));
 }
 
-const core = (kind: string, plural: string, scope: ApiResource["scope"] = "namespaced"): ApiResource => ({
+const core = (kind: string, plural: string): ApiResource => ({
   group: "",
   versions: ["v1"],
   plural,
   kind,
-  scope,
+  scope: "namespaced",
 });
 
 /** Kinds that are written and not part of the mesh's model. */
 export const CONFIG_MAPS = core("ConfigMap", "configmaps");
 export const SECRETS = core("Secret", "secrets");
-export const NAMESPACES = core("Namespace", "namespaces", "cluster");
+export const SERVICES = core("Service", "services");
 export const LEASES: ApiResource = {
   group: "coordination.k8s.io",
   versions: ["v1"],

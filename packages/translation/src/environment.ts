@@ -23,6 +23,8 @@ export interface Environment {
   readonly networks: Collection<MeshNetworks>;
   /** The cluster's network; one value, under the empty key. */
   readonly network: Collection<string>;
+  /** Values of `istio.io/rev` that are ours; one list, under the empty key. */
+  readonly revisions: Collection<readonly string[]>;
   readonly namespaces: Collection<NamespaceView>;
   /** By name of the node. */
   readonly localities: Collection<Locality>;
@@ -55,6 +57,7 @@ export function environment(graph: Graph, sources: MeshSources, o: ModelOptions)
       "network",
       (fetch) => fetch(namespaces, o.systemNamespace)?.labels[NETWORK_LABEL] || o.network,
     ),
+    revisions: graph.value("revisions", (fetch) => [...o.revisions, ...(fetch(sources.Tags, "") ?? [])]),
     namespaces,
     localities: graph.derive("localities", sources.Node, (node) => localityOf(labelsOf(node))),
   };
@@ -87,7 +90,7 @@ const REVISIONED: ReadonlySet<string> = new Set([
 export function admitted(graph: Graph, sources: MeshSources, env: Environment, o: ModelOptions): MeshSources {
   const gate = <K extends keyof MeshSources & string>(kind: K): MeshSources[K] => {
     const admit = (object: Revisioned, fetch: Fetch): Revisioned | undefined => {
-      if (REVISIONED.has(kind) && !isOurs(labelsOf(object), o.revisions)) return undefined;
+      if (REVISIONED.has(kind) && !isOurs(fetch, env, labelsOf(object))) return undefined;
       return isDiscovered(fetch, env, namespaceOf(object), o.systemNamespace) ? object : undefined;
     };
     return graph.derive(
@@ -118,7 +121,7 @@ interface Revisioned {
   };
 }
 
-function isOurs(labels: Labels, revisions: readonly string[]): boolean {
+function isOurs(fetch: Fetch, env: Environment, labels: Labels): boolean {
   const revision = labels[REVISION_LABEL];
-  return revision === undefined || revision === "" || revisions.includes(revision);
+  return revision === undefined || revision === "" || (fetch(env.revisions, "") ?? []).includes(revision);
 }

@@ -26,12 +26,15 @@ export interface MeshSources extends ObjectSources {
   readonly MeshConfig: Collection<MeshConfig>;
   /** At most one, under the empty key. */
   readonly MeshNetworks: Collection<MeshNetworks>;
+  /** Tags that point to this revision; at most one list, under the empty key. */
+  readonly Tags: Collection<readonly string[]>;
 }
 
 /** The same, to be put into from outside. */
 export type MeshInputs = { readonly [K in FollowedKind]: Source<Resources[K]> } & {
   readonly MeshConfig: Source<MeshConfig>;
   readonly MeshNetworks: Source<MeshNetworks>;
+  readonly Tags: Source<readonly string[]>;
 };
 
 /** One source of a graph for each kind. */
@@ -51,6 +54,7 @@ export function meshInputs(graph: Graph): MeshInputs {
     GatewayClass: source("GatewayClass"),
     MeshConfig: graph.source<MeshConfig>("MeshConfig"),
     MeshNetworks: graph.source<MeshNetworks>("MeshNetworks"),
+    Tags: graph.source<readonly string[]>("Tags"),
   };
 }
 

@@ -18,6 +18,7 @@ import type { Config } from "../config.ts";
 import type { World } from "../world.ts";
 import { type KubeSource, kubeSource } from "./kube-source.ts";
 import { followMeshSettings, settingsOf } from "./mesh-settings.ts";
+import { followTags } from "./revision-tags.ts";
 import { SecretStore } from "./secret-store.ts";
 import { type Writers, type WritersOptions, startWriters } from "./writers.ts";
 
@@ -45,8 +46,15 @@ export async function clusterWorld(
       revision: config.REVISION,
       onChange: (settings) => source?.meshChanged(settings),
     });
-    signal.addEventListener("abort", () => mesh[Symbol.dispose](), { once: true });
-    await mesh.synced({ signal });
+    const tags = followTags({
+      ...{ client, log, metrics },
+      namespace: config.POD_NAMESPACE,
+      revision: config.REVISION,
+      onChange: (names) => source?.tagsChanged(names),
+    });
+    for (const followed of [mesh, tags])
+      signal.addEventListener("abort", () => followed[Symbol.dispose](), { once: true });
+    await Promise.all([mesh.synced({ signal }), tags.synced({ signal })]);
     const settings = settingsOf(mesh);
     const trustDomain = settings?.config.trustDomain ?? config.TRUST_DOMAIN;
     const authority = await clusterAuthority(config, { client, trustDomain, logging, signal });
@@ -63,7 +71,14 @@ export async function clusterWorld(
       async openSource(onNews, stop) {
         const onPending = (kinds: readonly string[]): void => log.debug("waiting", { kinds: kinds.join(" ") });
         const follow = { client, kinds: FOLLOWED_KINDS, log, metrics };
-        source = await kubeSource({ ...follow, onNews, signal: stop, mesh: settingsOf(mesh), onPending });
+        source = await kubeSource({
+          ...follow,
+          onNews,
+          signal: stop,
+          mesh: settingsOf(mesh),
+          tags: tags.names(),
+          onPending,
+        });
         return source;
       },
       async startWriters(feed) {
@@ -76,6 +91,7 @@ export async function clusterWorld(
       describe: () => describe(client, source, writers),
       [Symbol.asyncDispose]() {
         mesh[Symbol.dispose]();
+        tags[Symbol.dispose]();
         client[Symbol.dispose]();
         return Promise.resolve();
       },

@@ -347,7 +347,24 @@ describe.skipIf(requireApiServer())("a control plane over a real API server", ()
       await put(api, policyObject("ours"));
       await eventually(async () => (await conditionsOf(api, "ours")).length === 1);
       expect(await conditionsOf(api, "theirs")).toEqual([]);
-      expect([...client.versions.get(AUTHORIZATION_TYPE)!.keys()].join()).not.toContain("theirs");
+      const inForce = (): boolean => client.versions.get(AUTHORIZATION_TYPE)!.has("shop/theirs");
+      expect(inForce()).toBe(false);
+      // A tag that points to us makes it ours, until it points elsewhere.
+      const tag = (revision: string) => ({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: {
+          name: "istiod-revision-tag-canary",
+          namespace: SYSTEM,
+          labels: { "istio.io/tag": "canary", "istio.io/rev": revision },
+        },
+        spec: { ports: [{ port: 15012 }] },
+      });
+      await put(api, tag("default"));
+      await eventually(async () => (await conditionsOf(api, "theirs")).length === 1);
+      for (; !inForce();) await client.next();
+      await put(api, tag("other"));
+      for (; inForce();) await client.next();
     });
   });
 

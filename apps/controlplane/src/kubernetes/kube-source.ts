@@ -9,6 +9,8 @@ export interface KubeSource extends ObjectSource {
   readonly follower: ResourceFollower;
   /** The mesh's configuration changed. */
   meshChanged(mesh: MeshSettings | null): void;
+  /** Other tags point to this revision. */
+  tagsChanged(tags: readonly string[]): void;
 }
 
 /**
@@ -24,6 +26,7 @@ export async function kubeSource(o: {
   readonly signal: AbortSignal;
   /** What holds at the beginning. */
   readonly mesh: MeshSettings | null;
+  readonly tags: readonly string[];
   /** Hears which kinds are still awaited. */
   readonly onPending?: (kinds: readonly Kind[]) => void;
 }): Promise<KubeSource> {
@@ -31,7 +34,8 @@ export async function kubeSource(o: {
   let waiting = new Map<string, ResourceChange>();
   let scheduled: NodeJS.Immediate | null = null;
   let begun = false;
-  let mesh: MeshSettings | null | undefined = o.mesh;
+  /** What is new besides objects. */
+  let more: Pick<ObjectNews, "mesh" | "tags"> = { mesh: o.mesh, tags: o.tags };
   const schedule = (): void => {
     if (begun) scheduled ??= setImmediate(flush);
   };
@@ -39,8 +43,8 @@ export async function kubeSource(o: {
     scheduled = null;
     const changes = [...waiting.values()];
     waiting = new Map();
-    const news = { changes, problems: problemsOf(follower, o.kinds), ...(mesh === undefined ? {} : { mesh }) };
-    mesh = undefined;
+    const news = { changes, problems: problemsOf(follower, o.kinds), ...more };
+    more = {};
     o.onNews(news);
   };
   const follower = followResources({
@@ -65,8 +69,12 @@ export async function kubeSource(o: {
   return {
     follower,
     locate: () => null,
-    meshChanged(changed) {
-      mesh = changed;
+    meshChanged(mesh) {
+      more = { ...more, mesh };
+      schedule();
+    },
+    tagsChanged(tags) {
+      more = { ...more, tags };
       schedule();
     },
     [Symbol.asyncDispose]() {

@@ -65,7 +65,7 @@ const unreadable = (type: string, why: string): WantedCondition => ({
 
 /** The object as the model has it, so that what is wanted is said of just that. */
 function targetOf(
-  o: { readonly follower: ResourceFollower; readonly feed: MeshFeed; readonly revision: string },
+  o: { readonly follower: ResourceFollower; readonly feed: MeshFeed },
   id: string,
 ): StatusTarget | null {
   const { kind, key } = split(id);
@@ -75,15 +75,15 @@ function targetOf(
   const bad = reflector.bad.get(key);
   if (bad !== undefined) return { ...common, ...(bad.about as AboutBad) };
   const object = o.feed.object(kind, key);
-  if (object === undefined || !isOurs(object, o.revision)) return null;
+  if (object === undefined || !isOurs(object, o.feed)) return null;
   const status = "status" in object ? object.status : undefined;
   return { ...common, generation: object.metadata.generation, conditions: readConditions(status) };
 }
 
-/** Configuration that is labelled for another revision is that one's to judge. */
-function isOurs({ metadata }: Resource, revision: string): boolean {
+/** What is labelled for another revision is that one's to judge. */
+function isOurs({ metadata }: Resource, feed: MeshFeed): boolean {
   const label = metadata.labels?.["istio.io/rev"] ?? "";
-  return label === "" || label === revision;
+  return label === "" || (feed.model.environment.revisions.get("") ?? []).includes(label);
 }
 
 function split(id: string): { readonly kind: StatusKind; readonly key: string } {
