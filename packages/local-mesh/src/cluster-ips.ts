@@ -1,6 +1,7 @@
+import { namespaceOf } from "@lateen/resources";
 import { ipFamily, parseIp } from "@lateen/addresses";
 import { z } from "zod";
-import { type ManifestObject, type PlanProblem, describeObject, namespaceOf, withoutNulls } from "./manifest-object.ts";
+import { type ManifestObject, type PlanProblem, describeObject, withoutNulls } from "./manifest-object.ts";
 
 /** A Service with its addresses, as hosts files and the completed object need it. */
 export interface ServicePlan {

@@ -1,5 +1,6 @@
+import { namespaceOf } from "@lateen/resources";
 import { suggest } from "@lateen/errors";
-import { type ManifestObject, namespaceOf } from "./manifest-object.ts";
+import type { ManifestObject } from "./manifest-object.ts";
 
 /**
  * Which of a pod's names no manifest declares, in words, with the nearest that are: mostly slips of the finger. `default` is every

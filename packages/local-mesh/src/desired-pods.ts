@@ -1,5 +1,6 @@
+import { namespaceOf } from "@lateen/resources";
 import { z } from "zod";
-import { type ManifestObject, type PlanProblem, describeObject, namespaceOf, withoutNulls } from "./manifest-object.ts";
+import { type ManifestObject, type PlanProblem, describeObject, withoutNulls } from "./manifest-object.ts";
 import { type PodTemplate, parsePodTemplate } from "./pod-template.ts";
 import { shortHash } from "./short-hash.ts";
 

@@ -1,3 +1,5 @@
+import { namespaceOf } from "@lateen/resources";
+
 /** A Kubernetes object as its file has it, as far as every kind agrees. */
 export interface ManifestObject {
   readonly apiVersion: string;
@@ -23,13 +25,6 @@ export interface PlanProblem {
   /** Path of the field, "" for the object as a whole. */
   readonly field: string;
   readonly message: string;
-}
-
-const CLUSTER_SCOPED = new Set(["Namespace", "Node"]);
-
-/** The namespace of an object: "default" when a namespaced one names none, "" for kinds without. */
-export function namespaceOf(object: ManifestObject): string {
-  return CLUSTER_SCOPED.has(object.kind) ? "" : (object.metadata.namespace ?? "default");
 }
 
 /** `Kind namespace/name`, as problems and listings show it. */

@@ -1,6 +1,7 @@
+import { namespaceOf } from "@lateen/resources";
 import type { ServicePlan } from "./cluster-ips.ts";
 import type { DesiredPod } from "./desired-pods.ts";
-import { type ManifestObject, namespaceOf } from "./manifest-object.ts";
+import type { ManifestObject } from "./manifest-object.ts";
 import { nodeLabels } from "./placement.ts";
 import type { NodePlan, TopologyPlan } from "./topology.ts";
 

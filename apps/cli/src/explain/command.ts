@@ -1,6 +1,7 @@
-import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
+import { type Command, EXIT, type Given, type Terminal } from "../command.ts";
+import { formatOf, outputFlag } from "../output-format.ts";
 import { clientOf, meshFlag, namespaceFlag, withNamespace } from "../local/mesh-access.ts";
-import { type OutputFormat, renderValue } from "../ztunnel-config/render.ts";
+import { renderValue } from "../ztunnel-config/render.ts";
 import { explainConnection } from "./explain-connection.ts";
 import { findDestination, findWorkload } from "./find-ends.ts";
 import { readMeshView, viewSources } from "./mesh-view.ts";
@@ -18,16 +19,14 @@ export const explain: Command = {
   positionals: [2, 2],
   flags: {
     namespace: { ...namespaceFlag, help: "namespace of FROM, where it carries none (default: any)" },
-    output: { type: "string", short: "o", value: "FORMAT", default: "short", help: "short, json or yaml" },
+    output: outputFlag,
     mesh: meshFlag,
   },
   run,
 };
 
 async function run(given: Given, terminal: Terminal): Promise<number> {
-  const format = given.text("output") as OutputFormat;
-  if (!["short", "json", "yaml"].includes(format))
-    throw new UsageError(`invalid argument "${format}" for --output: need short, json or yaml`);
+  const format = formatOf(given);
   const [fromText = "", toText = ""] = given.positionals;
   const client = await clientOf(given, terminal);
   const status = await client.status();

@@ -1,5 +1,6 @@
 import type { MeshStatus, PodReport, ProcessStatus } from "@lateen/local-mesh";
-import { type Command, EXIT, UsageError } from "../command.ts";
+import { type Command, EXIT } from "../command.ts";
+import { formatOf, outputFlag } from "../output-format.ts";
 import { renderTable } from "../table.ts";
 import { renderValue } from "../ztunnel-config/render.ts";
 import { clientOf, meshFlag } from "./mesh-access.ts";
@@ -10,12 +11,10 @@ export const status: Command = {
   positionals: [0, 0],
   flags: {
     mesh: meshFlag,
-    output: { type: "string", short: "o", value: "FORMAT", default: "short", help: "short, json or yaml" },
+    output: outputFlag,
   },
   async run(given, terminal) {
-    const format = given.text("output");
-    if (format !== "short" && format !== "json" && format !== "yaml")
-      throw new UsageError(`invalid argument "${format}" for --output: need short, json or yaml`);
+    const format = formatOf(given);
     const value = await (await clientOf(given, terminal)).status();
     terminal.stdout.write(format === "short" ? renderStatus(value) : renderValue(value, format));
     return EXIT.ok;

@@ -4,23 +4,17 @@ import { text } from "node:stream/consumers";
 import { Code, MeshError } from "@lateen/errors";
 import type { MeshClient } from "@lateen/local-mesh";
 import { type Command, EXIT, type Flag, type Given, type Terminal, UsageError } from "../command.ts";
+import { formatOf, outputFlag } from "../output-format.ts";
 import { whyUnreadable } from "../local/manifest-input.ts";
 import { clientOf, meshFlag, namespaceFlag, withNamespace } from "../local/mesh-access.ts";
 import { chooseNode } from "./choose-node.ts";
 import { type ConfigDump, parseConfigDump } from "./config-dump.ts";
 import { log } from "./log.ts";
-import {
-  type OutputFormat,
-  type SectionName,
-  renderAll,
-  renderSection,
-  renderValue,
-  sectionAliases,
-} from "./render.ts";
+import { type SectionName, renderAll, renderSection, renderValue, sectionAliases } from "./render.ts";
 import type { SectionFilter } from "./sections.ts";
 
 const commonFlags: Readonly<Record<string, Flag>> = {
-  output: { type: "string", short: "o", value: "FORMAT", default: "short", help: "short, json or yaml" },
+  output: outputFlag,
   file: { type: "string", short: "f", value: "FILE", help: "read a saved config dump, - for standard input" },
   node: { type: "string", value: "NODE", help: "use the ztunnel of this node" },
   namespace: namespaceFlag,
@@ -127,12 +121,6 @@ async function runAll(given: Given, terminal: Terminal): Promise<number> {
 /** What a ztunnel holds and carries is its own: a listing without saying whose would mislead. */
 function needsOne(section: SectionName): boolean {
   return section === "certificate" || section === "connections";
-}
-
-function formatOf(given: Given): OutputFormat {
-  const format = given.text("output");
-  if (format === "short" || format === "json" || format === "yaml") return format;
-  throw new UsageError(`invalid argument "${format}" for --output: need short, json or yaml`);
 }
 
 function directionOf(direction: string): SectionFilter["direction"] {
