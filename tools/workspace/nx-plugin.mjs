@@ -9,19 +9,27 @@ function holds(folder, ending) {
   return readdirSync(folder, { recursive: true }).some((f) => !f.includes("node_modules") && f.endsWith(ending));
 }
 
+const inTurn = (commands) => ({
+  executor: "nx:run-commands",
+  options: { commands, parallel: false, cwd: "{workspaceRoot}" },
+});
+
 function targetsOf(workspaceRoot, root) {
   const at = path.join(workspaceRoot, root);
   const run = (command) => ({ executor: "nx:run-commands", options: { command, cwd: "{workspaceRoot}" } });
   const targets = { check: run(`node tools/workspace/lint.mjs ${root}`) };
   if (existsSync(path.join(at, "tsconfig.json"))) targets.build = run(`tsc -b ${root}`);
-  if (holds(at, ".test.ts")) targets.test = run(`vitest run ${root}`);
-  if (holds(path.join(at, "bench"), ".bench.ts")) targets.bench = run(`node tools/workspace/bench.mjs ${root}`);
+  // Meshes share the machine: one file at a time.
+  if (holds(at, ".test.ts")) targets.test = run(`vitest run ${root}${root === "e2e" ? " --no-file-parallelism" : ""}`);
+  if (holds(path.join(at, "bench"), ".ts")) targets.bench = run(`node tools/workspace/bench.mjs ${root}`);
+  if (root === "tools/bench")
+    targets.bench = inTurn(["enrol", "tunnel"].map((name) => `npm run bench -- ${name} --check`));
   return targets;
 }
 
 /** @type {import("@nx/devkit").CreateNodes} */
 export const createNodes = [
-  "{packages,apps,tools}/*/package.json",
+  "{{packages,apps,tools}/*,e2e}/package.json",
   (files, options, context) =>
     createNodesFromFiles(
       (file) => {
