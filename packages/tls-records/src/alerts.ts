@@ -4,11 +4,8 @@ export const Alert = {
   UnexpectedMessage: 10,
   BadRecordMac: 20,
   RecordOverflow: 22,
-  BadCertificate: 42,
   IllegalParameter: 47,
-  AccessDenied: 49,
   DecodeError: 50,
-  InternalError: 80,
   UserCanceled: 90,
   NoApplicationProtocol: 120,
 } as const;
