@@ -1,3 +1,4 @@
+export { type AllocationPlan, AddressAllocator, DEFAULT_POOLS, type HostAddress } from "./address-allocation.ts";
 export { type PolicyConversion, type PolicyEffect, convertAuthorizationPolicy } from "./authorization-policy.ts";
 export { canonicalService } from "./canonical-service.ts";
 export { CONDITION_TYPES, type Condition, type ConditionType, type ObjectConditions } from "./conditions.ts";
