@@ -1,8 +1,16 @@
 import { type Collection, Graph, type Index } from "@lateen/collections";
 import type { Problem } from "@lateen/manifests";
-import type { Resource, Resources } from "@lateen/resources";
+import type { Kind, Resource, Resources } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
-import { type FollowedKind, type MeshModel, type ModelOptions, ResourceModel, applyChanges } from "@lateen/translation";
+import {
+  type Condition,
+  type FollowedKind,
+  type MeshModel,
+  type ModelOptions,
+  ResourceModel,
+  applyChanges,
+  isWarning,
+} from "@lateen/translation";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { ProblemLog } from "./problem-log.ts";
 import type { ResourceCache } from "./resource-cache.ts";
@@ -14,10 +22,10 @@ export class MeshFeed {
   readonly podsByNode: Index<Resources["Pod"]>;
   readonly #resources: ResourceModel;
   #problems: readonly Problem[] = [];
+  /** What is wrong with valid objects, by `Kind/namespace/name`: kept up to date, so that a change costs no look at all of them. */
+  readonly #conditions = new Map<string, readonly Condition[]>();
   readonly #feed: ResourceFeed;
   readonly #problemLog: ProblemLog;
-  /** Messages by key of the policy. */
-  readonly #notInForce = new Map<string, string>();
 
   constructor(cache: ResourceCache, options: ModelOptions, log: Logger) {
     this.#problemLog = new ProblemLog(log);
@@ -27,10 +35,12 @@ export class MeshFeed {
         log.error("cannot derive, the last good form stays", { collection, key, error: String(error) }),
     });
     this.#resources = new ResourceModel(this.graph, options);
-    this.model.policyEffects.subscribe((changes) => {
-      for (const { key, after } of changes)
-        if (after === undefined || after.status === "Accepted") this.#notInForce.delete(key);
-        else this.#notInForce.set(key, after.message);
+    this.model.conditions.subscribe((changes) => {
+      for (const { key, after } of changes) {
+        const wrong = after?.conditions.filter(isWarning) ?? [];
+        if (wrong.length === 0) this.#conditions.delete(key);
+        else this.#conditions.set(key, wrong);
+      }
     });
     this.podsByNode = this.graph.index(this.pods, "node", (pod) => [pod.spec.nodeName ?? ""]);
     this.#feed = new ResourceFeed(this.model, cache, (name, error) =>
@@ -70,13 +80,17 @@ export class MeshFeed {
     this.#problemLog.report(this.#problems);
   }
 
-  /** Policies that are valid and yet not, or not wholly, in force. */
+  /** Objects that are valid and yet not, or not wholly, in force. */
   #unheeded(locate: ObjectSource["locate"]): readonly Problem[] {
-    return [...this.#notInForce].sort(byKey).map(([key, message]): Problem => {
-      const { file, line } = locate("AuthorizationPolicy", key) ?? { file: "", line: 0 };
-      return { severity: "warning", file, line, column: 1, object: `AuthorizationPolicy ${key}`, path: "", message };
+    return [...this.#conditions].sort(byKey).flatMap(([object, conditions]) => {
+      const slash = object.indexOf("/");
+      const [kind, key] = [object.slice(0, slash) as Kind, object.slice(slash + 1)];
+      const { file, line } = locate(kind, key) ?? { file: "", line: 0 };
+      return conditions.map(({ message }): Problem => {
+        return { severity: "warning", file, line, column: 1, object: `${kind} ${key}`, path: "", message };
+      });
     });
   }
 }
 
-const byKey = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);

@@ -22,6 +22,16 @@ export const CONDITION_TYPES = [
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
+/** Types that say something is wrong when they are true. */
+const WRONG_WHEN_TRUE: ReadonlySet<ConditionType> = new Set(["istio.io/WaypointMissing", "lateen.dev/HostShadowed"]);
+/** Reasons that say something is wrong although the condition is true. */
+const WRONG_REASONS: ReadonlySet<string> = new Set(["UnsupportedValue", "PartiallyInvalid"]);
+
+/** Whether a condition says that the object does not do what it asks for. */
+export function isWarning({ type, status, reason }: Condition): boolean {
+  return status === "False" || WRONG_WHEN_TRUE.has(type) || WRONG_REASONS.has(reason);
+}
+
 /** Everything that is said of one object, and which generation of it. */
 export interface ObjectConditions {
   readonly generation: number | null;

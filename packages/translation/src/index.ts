@@ -1,7 +1,7 @@
 export { type AllocationPlan, AddressAllocator, DEFAULT_POOLS, type HostAddress } from "./address-allocation.ts";
 export { type PolicyConversion, type PolicyEffect, convertAuthorizationPolicy } from "./authorization-policy.ts";
 export { canonicalService } from "./canonical-service.ts";
-export { CONDITION_TYPES, type Condition, type ConditionType, type ObjectConditions } from "./conditions.ts";
+export { CONDITION_TYPES, type Condition, type ConditionType, type ObjectConditions, isWarning } from "./conditions.ts";
 export type { ExternalName } from "./external-names.ts";
 export { type Found, MeshLookup } from "./mesh-lookup.ts";
 export { type MeshModel, meshModel } from "./mesh-model.ts";
