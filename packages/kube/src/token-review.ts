@@ -19,6 +19,8 @@ export interface TokenReviewOptions {
   readonly nowMs: () => number;
   /** How long an answer is remembered: a revoked token is taken so long at most. */
   readonly rememberMs?: { readonly good: number; readonly bad: number };
+  /** Questions under way at most (default 100): strangers with made-up tokens must not load the API server. */
+  readonly maxAsked?: number;
   /** Answers remembered at most. */
   readonly maxRemembered?: number;
   /** Digest of a token, so that none is kept. */
@@ -63,6 +65,7 @@ export function createTokenReviewer(o: TokenReviewOptions): (token: string) => P
       remembered.delete(key); // the oldest first
     }
   };
+  let asked = 0;
   return async (token) => {
     const expMs = readExpiry(token);
     if (expMs === null) return deny("it is no token");
@@ -72,7 +75,10 @@ export function createTokenReviewer(o: TokenReviewOptions): (token: string) => P
     const known = remembered.get(key);
     if (known !== undefined && known.untilMs > nowMs) return known.result;
     forget();
-    const result = ask(o, token);
+    if (asked >= (o.maxAsked ?? 100))
+      return fail(new MeshError(Code.Unavailable, "Cannot review a token: too many are under review"));
+    asked += 1;
+    const result = ask(o, token).finally(() => (asked -= 1));
     remembered.set(key, { untilMs: Infinity, result });
     const outcome = await result.catch((error: unknown) => {
       remembered.delete(key);

@@ -282,6 +282,23 @@ describe.skipIf(requireApiServer())("writing to a real API server", () => {
       }
     });
 
+    test("strangers with made-up tokens load the API server no more than so much", async () => {
+      const proxy = await api.proxy();
+      using through = await clientOf(api, { url: proxy.url });
+      let hang = true;
+      proxy.intercept = () => (hang ? "hang" : null);
+      const review = reviewer(through);
+      const madeUp = (i: number): string => `${btoa("{}")}.${btoa("{}")}.${i}`.replaceAll("=", "");
+      const open = Array.from({ length: 100 }, (_, i) => review(madeUp(i)));
+      await eventually(() => proxy.seen.length === 100);
+      expect(await review(madeUp(101))).toMatchObject({ ok: false, error: { code: "UNAVAILABLE" } });
+      expect(proxy.seen.length).toBe(100);
+      hang = false;
+      proxy.cut();
+      for (const result of await Promise.all(open)) expect(result).toMatchObject({ ok: false });
+      expect(await review(madeUp(101))).toMatchObject({ ok: false, error: { code: "DENIED" } });
+    });
+
     test("while nobody answers, a token is neither good nor bad, and nothing is remembered", async () => {
       const proxy = await api.proxy();
       using through = await clientOf(api, { url: proxy.url });
