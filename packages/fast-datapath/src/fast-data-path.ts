@@ -13,7 +13,7 @@ import type {
 import type { ByteStream } from "@lateen/byte-stream";
 import { cannotListen } from "@lateen/datapath/internal";
 import { MeshError, type Result } from "@lateen/errors";
-import { closeStream, errnoOf, setNoDelay, socketFactory } from "@lateen/linux";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, closeStream, errnoOf, setNoDelay, socketFactory } from "@lateen/linux";
 import { TlsEngine } from "@lateen/tls-handshake";
 import { Dial } from "./dial.ts";
 import { FastListener } from "./fast-listener.ts";
@@ -21,6 +21,7 @@ import { FastMover } from "./fast-mover.ts";
 import { Loop } from "./loop.ts";
 import { secureFast } from "./secure.ts";
 
+const READABLE = EPOLLIN | EPOLLHUP | EPOLLERR;
 /** The same as the portable driver's. */
 const SUITES = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256";
 
@@ -102,7 +103,10 @@ export class FastDataPath implements DataPath, Disposable {
 
   /** Calls `run` when something can be read from a descriptor that is not ours; `run` reads until there is nothing. */
   watch(fd: number, run: () => void): Cancel {
-    const place = this.#loop.register(fd, { ready: run, fault: () => undefined });
+    const ready = (events: number): void => {
+      if ((events & READABLE) !== 0) run();
+    };
+    const place = this.#loop.register(fd, { ready, fault: () => undefined });
     return () => this.#loop.remove(fd, place);
   }
 
