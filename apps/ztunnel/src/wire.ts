@@ -1,6 +1,8 @@
 import { serveHttp } from "@lateen/admin-http";
+import { Code, MeshError } from "@lateen/errors";
 import { createScope } from "@lateen/lifecycle";
 import { type ControlOptions, ControlThread } from "./control/control-thread.ts";
+import { kernelProbes, missingPrivilege } from "./control/privileges.ts";
 import { adminRoutes, metricsRoutes, readinessRoutes } from "./control/routes.ts";
 
 /** A running node proxy. */
@@ -13,9 +15,11 @@ export interface Ztunnel extends AsyncDisposable {
 
 /**
  * Starts the proxy (dataplane 4.1).
- * @throws MeshError when an address cannot be bound
+ * @throws MeshError when an address cannot be bound; DENIED when the kernel does not let us serve pods
  */
 export async function startZtunnel(o: Omit<ControlOptions, "onEnd">): Promise<Ztunnel> {
+  const missing = missingPrivilege(kernelProbes(o.config.data.mark));
+  if (missing !== null) throw new MeshError(Code.Denied, missing);
   await using scope = createScope();
   const { promise: ended, resolve: onEnd } = Promise.withResolvers<string | null>();
   const control = scope.own(new ControlThread({ ...o, onEnd }));

@@ -33,7 +33,10 @@ export interface ListenOptions extends SocketOptions {
 
 export interface ConnectOptions extends SocketOptions {
   readonly to: SocketAddress;
-  /** Source address to appear with (IP_TRANSPARENT and IP_FREEBIND), null for the kernel's choice. */
+  /**
+   * Source address to appear with (IP_TRANSPARENT and IP_FREEBIND), null for the kernel's choice. When it cannot be had, the error
+   * has it as `facts.source`.
+   */
   readonly from: string | null;
   readonly timeoutMs: number;
 }

@@ -86,13 +86,23 @@ function bindSource(fd: number, from: string, family: "ipv4" | "ipv6"): void {
   libc.bind(fd, encodeInet({ ip: from, port: 0 }, family));
 }
 
+/** Tells a source address that cannot be had from whatever else can fail. */
+function sourceRefused(source: string, run: () => void): void {
+  try {
+    run();
+  } catch (e) {
+    if (!MeshError.is(e)) throw e;
+    throw new MeshError(e.code, e.message, { ...e.facts, source }, e);
+  }
+}
+
 function client(o: ConnectOptions): number {
   const family = ipFamily(o.to.ip);
   const fd = streamSocket(o.netns, family === "ipv4" ? k.AF_INET : k.AF_INET6);
   return prepared(fd, () => {
     commonOptions(fd, o);
     libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1);
-    if (o.from !== null) bindSource(fd, o.from, family);
+    if (o.from !== null) sourceRefused(o.from, () => bindSource(fd, o.from ?? "", family));
     return fd;
   });
 }

@@ -13,6 +13,14 @@ export type WorkloadFacts = Pick<
   "name" | "namespace" | "identity" | "canonicalName" | "canonicalRevision" | "workloadName" | "clusterId" | "locality"
 >;
 
+/** Why a connection did not come to its own end, for its access-log line and its metrics. */
+export interface Refusal {
+  readonly flag: ResponseFlag;
+  readonly error: string;
+  /** Policy that refused it, with the index of its rule where one hit. */
+  readonly refusedBy: { readonly policy: string; readonly rule: number | null } | null;
+}
+
 /** Who and what a connection is about; resolved once, shared by its access log, its metrics and `config_dump`. */
 export interface ConnectionFacts {
   readonly direction: "inbound" | "outbound";

@@ -172,6 +172,17 @@ describe("inbound", () => {
   });
 });
 
+test("a source address that the kernel does not give costs its preservation, not the connection", async () => {
+  const m = mesh();
+  m.network.refusedSources.add(CLIENT.ip);
+  const client = await m.open();
+  client.send("hello");
+  await m.network.settle();
+  expect(m.accepted[0]?.text).toBe("hello");
+  expect(m.network.dials.map((dial) => dial.options.from)).toEqual([null, CLIENT.ip, null]);
+  expect(m.far.log().join()).toContain("cannot keep the source address");
+});
+
 describe("policy", () => {
   test("a refusal is 401 and names policy and rule", async () => {
     const m = mesh({ policies: [policy("no-client", "Deny", { principals: exact("client") })] });
@@ -317,6 +328,7 @@ describe("drain", () => {
     expect(client.closed?.t).toBe("reset");
     expect(m.far.posted.filter((message) => message.t === "drained")).toHaveLength(1);
     expect(m.far.log().join()).toContain("connection closed due to connection drain");
+    expect(counted(m.far, "istio_tcp_connections_failed")).toEqual([["CONNECT", 1]]);
   });
 });
 

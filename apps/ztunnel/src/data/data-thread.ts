@@ -58,6 +58,7 @@ export class DataThread {
       connections: new LiveConnections(),
       traffic: new Traffic(),
       access: this.#logging.logger("access"),
+      log: this.#logging.logger("proxy"),
       fault: (fault) => this.fault(fault),
       random: world.random,
       randomHex: world.randomHex,
@@ -127,7 +128,7 @@ export class DataThread {
   #stopPod(uid: string): void {
     const pod = this.#pods.get(uid);
     this.#pods.delete(uid);
-    pod?.stop("connection closed due to connection drain");
+    pod?.stop();
   }
 
   /**
@@ -141,7 +142,7 @@ export class DataThread {
       const policies = this.#context.policies.applicable(own);
       for (const connection of this.#context.connections.of(pod.context.info.uid))
         if (connection.judged !== null && !decide(policies, connection.judged).allow)
-          connection.close("connection closed due to policy change");
+          connection.close({ flag: "DENY", error: "connection closed due to policy change", refusedBy: null });
     }
   }
 

@@ -178,7 +178,7 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
   const pod = proxy.context;
   const judged: Connection = { identity: peer, source: stream.remote, destination: target.destination };
   const connection = open(tunnel, request, own, { target, judged });
-  if (refuseByPolicy(pod, connection, judged)) return request.refuse(401);
+  if (refuseByPolicy(pod, own, connection, judged)) return request.refuse(401);
   let answered = false;
   const refuse = (status: number): void => {
     if (!answered) request.refuse(status);

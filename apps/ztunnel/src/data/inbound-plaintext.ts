@@ -51,17 +51,20 @@ function carryPlaintext(
     },
     { downstream: stream, judged, originalDst: dst },
   );
-  if (refuseByPolicy(pod, connection, judged)) return;
+  if (refuseByPolicy(pod, own, connection, judged)) return;
   connectToApplication(pod, { to: dst, peer: stream.remote, spoofs: about.spoofs }, (result) => {
     if (result.ok) connection.carry(stream, result.value);
     else connection.fail({ flag: "CONNECT", error: `connection failed: ${result.error.message}`, refusedBy: null });
   });
 }
 
-/** Judges the connection; when policy refuses, ends it and says by which policy and rule. */
-export function refuseByPolicy(pod: PodContext, connection: OpenConnection, judged: Connection): boolean {
-  const own = pod.workload();
-  if (own === null) return false;
+/** Judges a connection to this workload; when policy refuses, ends it and says by which policy and rule. */
+export function refuseByPolicy(
+  pod: PodContext,
+  own: Workload,
+  connection: OpenConnection,
+  judged: Connection,
+): boolean {
   const policies = pod.thread.policies.applicable(own);
   const decision = decide(policies, judged);
   if (decision.allow) return false;
@@ -74,7 +77,10 @@ export function refuseByPolicy(pod: PodContext, connection: OpenConnection, judg
   return true;
 }
 
-/** Dials the application; it sees the peer's address unless that is its own or the families differ (dataplane 4.4). */
+/**
+ * Dials the application; it sees the peer's address unless that is its own, the families differ, or the kernel does not give it,
+ * which is worth a warning and no more (dataplane 4.4).
+ */
 export function connectToApplication(
   pod: PodContext,
   target: { readonly to: SocketAddress; readonly peer: SocketAddress; readonly spoofs: boolean },
@@ -85,5 +91,12 @@ export function connectToApplication(
   const { mark, keepAlive } = config;
   const base = { to, netns: pod.netns, tenant: pod.info.uid, mark, keepAlive, timeoutMs: CONNECT_TIMEOUT_MS };
   const spoof = target.spoofs && peer.ip !== to.ip && ipFamily(peer.ip) === ipFamily(to.ip);
-  return path.connect({ ...base, from: spoof ? peer.ip : null }, done);
+  if (!spoof) return path.connect({ ...base, from: null }, done);
+  let plain: Cancel | null = null;
+  const spoofed = path.connect({ ...base, from: peer.ip }, (result) => {
+    if (result.ok || result.error.facts["source"] === undefined) return done(result);
+    pod.thread.log.warn("cannot keep the source address", { source: peer.ip, error: result.error.message });
+    plain = path.connect({ ...base, from: null }, done);
+  });
+  return () => (plain ?? spoofed)();
 }

@@ -1,13 +1,14 @@
 import type { Connection } from "@lateen/policy";
 import type { LiveConnection } from "../messages.ts";
+import type { Refusal } from "./connection-facts.ts";
 
 /** A connection that this thread carries, as policy changes and `config_dump` need it. */
 export interface Carried {
   readonly view: LiveConnection;
   /** What L4 policy judges; null for outbound connections, which no policy applies to. */
   readonly judged: Connection | null;
-  /** Ends both sides at once, with this text in the access log. */
-  close(why: string): void;
+  /** Ends both sides at once, and says so in log and metrics. */
+  close(refusal: Refusal): void;
 }
 
 /**

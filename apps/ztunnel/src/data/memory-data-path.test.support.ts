@@ -44,6 +44,8 @@ export class MemoryNetwork implements DataPath {
   readonly dials: Dial[] = [];
   /** Destinations whose dial is left without an answer, `ip:port`. */
   readonly silent = new Set<string>();
+  /** Source addresses that the kernel does not give. */
+  readonly refusedSources = new Set<string>();
   readonly #loop = new ManualLoop();
   readonly #misrouted = new Map<string, string>();
   readonly #netnsOf = new Map<string, number>();
@@ -145,6 +147,8 @@ export class MemoryNetwork implements DataPath {
   #answer(dial: Dial, done: (result: Result<SocketStream>) => void): void {
     const { to, from, netns } = dial.options;
     if (dial.cancelled || this.silent.has(`${to.ip}:${to.port}`)) return;
+    if (from !== null && this.refusedSources.has(from))
+      return done(fail(new MeshError(Code.Denied, "Cannot setsockopt: EPERM", { source: from })));
     const there = to.ip === "127.0.0.1" ? netns : this.#netnsOf.get(to.ip);
     const accept = this.#listeners.get(`${there}|${to.port}`);
     if (accept === undefined) return done(fail(new MeshError(Code.Unavailable, "ECONNREFUSED")));

@@ -13,17 +13,11 @@ import type { ConnectRequest, ConnectTarget } from "@lateen/hbone";
 import type { Connection } from "@lateen/policy";
 import { bare } from "@lateen/telemetry";
 import type { LiveConnection } from "../messages.ts";
-import { type ConnectionFacts, type ResponseFlag, completeFields, openedFields } from "./connection-facts.ts";
+import { type ConnectionFacts, type Refusal, completeFields, openedFields } from "./connection-facts.ts";
 import { type ConnectionSnapshot, plainFacts } from "./connection-snapshot.ts";
 import type { Carried } from "./live-connections.ts";
 import type { PodContext } from "./pod-context.ts";
 import type { ConnectionMeter } from "./traffic.ts";
-
-export interface Refusal {
-  readonly flag: ResponseFlag;
-  readonly error: string;
-  readonly refusedBy: { readonly policy: string; readonly rule: number | null } | null;
-}
 
 /** An answer of the peer to our CONNECT, or the application that a CONNECT of the peer asks for. */
 export type Awaiting =
@@ -152,10 +146,10 @@ export class OpenConnection implements Carried {
     this.#end(this.#refusal);
   }
 
-  close(why: string): void {
+  close(refusal: Refusal): void {
     const early = this.onClosedEarly;
     this.onClosedEarly = null;
-    this.fail({ flag: "DENY", error: why, refusedBy: null });
+    this.fail(refusal);
     early?.();
   }
 

@@ -60,12 +60,22 @@ function carry(proxy: ServedPod, from: Outgoing, route: Route): void {
     connection.fail({ flag: flagOf(result.error), error: result.error.message, refusedBy: null });
   };
   if (route.t === "tcp") return passThrough(proxy, route.to, done);
-  const target = { as: formatIdentity(from.own.identity), expected: route.expected, to: route.to };
+  const target = {
+    as: formatIdentity(from.own.identity),
+    expected: route.expected,
+    to: route.to,
+    from: from.stream.remote.ip,
+  };
   const request: ConnectTarget = { authority: route.authority, headers: requestHeaders(proxy, from, route) };
   connection.awaiting = { t: "answer", target: request };
   if (route.t === "hbone") proxy.tunnels.connect(target, request, done);
   else
-    proxy.tunnels.connectThrough(target, { expected: route.innerExpected, network: from.own.network }, request, done);
+    proxy.tunnels.connectThrough(
+      target,
+      { expected: route.innerExpected, network: proxy.context.thread.config.network },
+      request,
+      done,
+    );
 }
 
 function open(proxy: ServedPod, from: Outgoing, route: Route): OpenConnection {

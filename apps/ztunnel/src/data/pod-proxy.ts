@@ -17,6 +17,9 @@ interface OpenListener {
   readonly listener: Listener;
 }
 
+/** How what a pod still carries ends with it. */
+const DRAINED = { flag: "CONNECT", error: "connection closed due to connection drain", refusedBy: null } as const;
+
 /** One pod on one data thread: three listeners in the pod's namespace and everything accepted from them. */
 export class PodProxy {
   readonly context: PodContext;
@@ -51,9 +54,9 @@ export class PodProxy {
   }
 
   /** Ends everything at once: the pod's processes are gone (dataplane 3.3, Immediate). */
-  stop(why: string): void {
+  stop(): void {
     for (const { listener } of this.#listeners) listener.close();
-    for (const connection of this.context.thread.connections.of(this.context.info.uid)) connection.close(why);
+    for (const connection of this.context.thread.connections.of(this.context.info.uid)) connection.close(DRAINED);
     this.context.stop();
     this.tunnels.stop();
   }

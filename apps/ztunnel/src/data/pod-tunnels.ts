@@ -16,6 +16,7 @@ import {
   hboneClient,
   hbonePool,
 } from "@lateen/hbone";
+import { originNetworkHeader } from "@lateen/workload-model";
 import { CONNECT_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
 import type { PodContext } from "./pod-context.ts";
 
@@ -26,6 +27,8 @@ export interface TunnelTarget {
   /** SPIFFE URIs accepted from the peer, in order. */
   readonly expected: readonly string[];
   readonly to: SocketAddress;
+  /** Address of the pod from which the connection comes. */
+  readonly from: string;
 }
 
 /** An HBONE connection that a peer opened to this pod. */
@@ -52,6 +55,8 @@ export class PodTunnels {
   readonly #pool: HbonePool;
   readonly #accepted = new Map<HboneServer, AcceptedTunnel>();
   readonly #opened = new Map<HboneClient, OpenedTunnel>();
+  /** Tunnels within tunnels, one per connection. */
+  readonly #inner = new Set<HboneClient>();
 
   constructor(pod: PodContext) {
     const { config, path } = pod.thread;
@@ -66,11 +71,12 @@ export class PodTunnels {
 
   /** Opens one CONNECT to the target, on a shared tunnel where one has room. */
   connect(target: TunnelTarget, request: ConnectTarget, done: (result: Result<HboneStream>) => void): Cancel {
-    return this.#pool.connect(this.#key(target), request, done);
+    const wrapped = (result: Result<HboneStream>): void => done(result.ok ? result : fail(tunnelError(result.error)));
+    return this.#pool.connect(this.#key(target), request, wrapped);
   }
 
   #key(target: TunnelTarget): string {
-    const key = `${target.as}\0${target.expected.join("\0")}\0${formatSocketAddress(target.to)}`;
+    const key = [target.as, ...target.expected, formatSocketAddress(target.to), target.from].join("\0");
     if (!this.#targets.has(key)) {
       if (this.#targets.size >= MAX_KEYS) this.#targets.delete(this.#targets.keys().next().value!);
       this.#targets.set(key, target);
@@ -92,10 +98,11 @@ export class PodTunnels {
       if (!outer.ok) return done(outer);
       this.#secure(target.as, inner.expected, outer.value, (client) => {
         if (!client.ok) return done(client);
-        const headers = [...request.headers, ["x-forwarded-network", inner.network] as const];
+        this.#inner.add(client.value);
+        const headers = [...request.headers, originNetworkHeader(inner.network)];
         client.value.connect({ authority: request.authority, headers }, (stream) => {
           client.value.drain();
-          done(stream);
+          done(stream.ok ? stream : fail(tunnelError(stream.error)));
         });
       });
     });
@@ -149,6 +156,10 @@ export class PodTunnels {
     this.#pool.tick(nowMs);
     for (const server of this.#accepted.keys()) server.tick(nowMs);
     for (const tunnel of this.#opened.keys()) if (tunnel.closed) this.#opened.delete(tunnel);
+    for (const client of this.#inner) {
+      client.tick(nowMs);
+      if (client.closed) this.#inner.delete(client);
+    }
   }
 
   /** GOAWAY to those we accepted; those we opened live until their streams end (dataplane 5.12). */
@@ -159,6 +170,7 @@ export class PodTunnels {
   stop(): void {
     this.#pool.abort();
     for (const server of [...this.#accepted.keys()]) server.abort();
+    for (const client of this.#inner) client.abort();
   }
 
   #dial(key: string, done: (result: Result<HboneClient>) => void): Cancel {
@@ -236,6 +248,12 @@ export class PodTunnels {
 
 const withFlag = (error: MeshError, flag: string): MeshError =>
   new MeshError(error.code, error.message, { ...error.facts, flag }, error);
+
+/** What went wrong on a tunnel itself; an answer with a status, or an error that has its flag, says enough. */
+function tunnelError(error: MeshError): MeshError {
+  const known = error.facts["flag"] !== undefined || error.facts["status"] !== undefined;
+  return known || error.code === Code.Draining ? error : withFlag(error, "H2_HANDSHAKE_FAILURE");
+}
 
 function connectError(error: MeshError): MeshError {
   return error.code === Code.Timeout

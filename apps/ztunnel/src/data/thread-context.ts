@@ -18,6 +18,8 @@ export interface ThreadContext {
   readonly traffic: Traffic;
   /** The access log (scope `access`). */
   readonly access: Logger;
+  /** What concerns the proxy itself (scope `proxy`). */
+  readonly log: Logger;
   /** Hears of an exception that cost one connection. */
   readonly fault: (fault: unknown) => void;
   /** Uniform in [0, 1). */

@@ -65,6 +65,7 @@ const readTarget = (r: Reader): TunnelTarget => ({
   as: r.at("as").text(MAX_TEXT),
   expected: r.at("expected").list(MAX_EXPECTED, (e) => e.text(MAX_TEXT)),
   to: readAddress(r.at("to")),
+  from: r.at("from").text(MAX_TEXT),
 });
 
 function readTunnel(r: Reader, value: { readonly hbone: Plain; readonly stream: Plain }): BundleTunnel | null {
