@@ -1,6 +1,6 @@
 import { type SocketAddress, formatSocketAddress } from "@lateen/addresses";
 import { type SpiffeIdentity, formatIdentity } from "@lateen/identity";
-import type { Service, Workload } from "@lateen/workload-model";
+import type { Baggage, Service, Workload } from "@lateen/workload-model";
 import { type Bare, type Fields, bare } from "@lateen/telemetry";
 
 /** Why a connection ended other than by itself (dataplane 11.3). */
@@ -26,6 +26,8 @@ export interface ConnectionFacts {
   readonly direction: "inbound" | "outbound";
   readonly src: SocketAddress;
   readonly srcWorkload: WorkloadFacts | null;
+  /** What the client's proxy says about a workload that we do not know; for metrics alone. */
+  readonly srcBaggage: Baggage | null;
   /** Only under mutual TLS. */
   readonly srcIdentity: SpiffeIdentity | null;
   /** The next hop. */
@@ -130,18 +132,43 @@ const known = (text: string | undefined | null): string => text || "unknown";
 type Side = "source" | "destination";
 type SideLabels<S extends Side> = Record<Extract<TrafficLabel, `${S}_${string}`>, string>;
 
-function sideLabels<S extends Side>(side: S, w: WorkloadFacts | null, principal: SpiffeIdentity | null): SideLabels<S> {
+/** The longest text that a label takes from a peer's baggage. */
+const MAX_TOLD = 253;
+const told = (text: string | null): string | null => text?.slice(0, MAX_TOLD) ?? null;
+
+/** A workload as labels show it: as the control plane knows it, else as its proxy describes it. */
+function shown(w: WorkloadFacts | null, baggage: Baggage | null): Omit<Baggage, "workloadType"> {
+  if (w === null)
+    return {
+      clusterId: told(baggage?.clusterId ?? null),
+      namespace: told(baggage?.namespace ?? null),
+      workloadName: told(baggage?.workloadName ?? null),
+      serviceName: told(baggage?.serviceName ?? null),
+      revision: told(baggage?.revision ?? null),
+      region: told(baggage?.region ?? null),
+      zone: told(baggage?.zone ?? null),
+    };
+  const { clusterId, namespace, workloadName, canonicalName: serviceName, canonicalRevision: revision, locality } = w;
+  const { region, zone } = locality ?? { region: null, zone: null };
+  return { clusterId, namespace, workloadName, serviceName, revision, region, zone };
+}
+
+function sideLabels<S extends Side>(
+  side: S,
+  of: ReturnType<typeof shown>,
+  principal: SpiffeIdentity | null,
+): SideLabels<S> {
   return {
-    [`${side}_workload`]: known(w?.workloadName),
-    [`${side}_canonical_service`]: known(w?.canonicalName),
-    [`${side}_canonical_revision`]: known(w?.canonicalRevision),
-    [`${side}_workload_namespace`]: known(w?.namespace),
+    [`${side}_workload`]: known(of.workloadName),
+    [`${side}_canonical_service`]: known(of.serviceName),
+    [`${side}_canonical_revision`]: known(of.revision),
+    [`${side}_workload_namespace`]: known(of.namespace),
     [`${side}_principal`]: principal === null ? "unknown" : formatIdentity(principal),
-    [`${side}_app`]: known(w?.canonicalName),
-    [`${side}_version`]: known(w?.canonicalRevision),
-    [`${side}_cluster`]: known(w?.clusterId),
-    [`${side}_region`]: known(w?.locality?.region),
-    [`${side}_zone`]: known(w?.locality?.zone),
+    [`${side}_app`]: known(of.serviceName),
+    [`${side}_version`]: known(of.revision),
+    [`${side}_cluster`]: known(of.clusterId),
+    [`${side}_region`]: known(of.region),
+    [`${side}_zone`]: known(of.zone),
   } as SideLabels<S>;
 }
 
@@ -149,8 +176,8 @@ function sideLabels<S extends Side>(side: S, w: WorkloadFacts | null, principal:
 export function trafficLabels(facts: ConnectionFacts): Omit<Record<TrafficLabel, string>, "response_flags"> {
   const service = facts.dstService;
   return {
-    ...sideLabels("source", facts.srcWorkload, facts.srcIdentity),
-    ...sideLabels("destination", facts.dstWorkload, facts.dstWorkload?.identity ?? null),
+    ...sideLabels("source", shown(facts.srcWorkload, facts.srcBaggage), facts.srcIdentity),
+    ...sideLabels("destination", shown(facts.dstWorkload, null), facts.dstWorkload?.identity ?? null),
     reporter: facts.direction === "outbound" ? "source" : "destination",
     destination_service: known(service?.hostname),
     destination_service_namespace: known(service?.namespace),

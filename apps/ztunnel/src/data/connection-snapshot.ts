@@ -3,6 +3,7 @@ import type { CloseReason, PumpSide, PumpSnapshot } from "@lateen/byte-stream";
 import type { Reader } from "@lateen/cbor";
 import type { SpiffeIdentity } from "@lateen/identity";
 import type { Connection } from "@lateen/policy";
+import type { Baggage } from "@lateen/workload-model";
 import type { ConnectionFacts, WorkloadFacts } from "./connection-facts.ts";
 
 // A carried connection as plain data. Field names are a format between versions, as in packages/hbone/src/snapshot.ts.
@@ -51,11 +52,23 @@ function readWorkload(r: Reader): WorkloadFacts {
   };
 }
 
+const readBaggage = (r: Reader): Baggage => ({
+  clusterId: r.at("clusterId").nullable(text),
+  namespace: r.at("namespace").nullable(text),
+  workloadType: r.at("workloadType").nullable(text),
+  workloadName: r.at("workloadName").nullable(text),
+  serviceName: r.at("serviceName").nullable(text),
+  revision: r.at("revision").nullable(text),
+  region: r.at("region").nullable(text),
+  zone: r.at("zone").nullable(text),
+});
+
 function readFacts(r: Reader): ConnectionFacts {
   return {
     direction: r.at("direction").one(["inbound", "outbound"]),
     src: readAddress(r.at("src")),
     srcWorkload: r.at("srcWorkload").nullable(readWorkload),
+    srcBaggage: r.at("srcBaggage").nullable(readBaggage),
     srcIdentity: r.at("srcIdentity").nullable(readIdentity),
     dst: readAddress(r.at("dst")),
     hboneAuthority: r.at("hboneAuthority").nullable(text),

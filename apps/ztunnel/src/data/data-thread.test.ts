@@ -347,6 +347,22 @@ test("one HBONE connection in both access logs and counters", async () => {
   golden("hbone-connection", [...m.near.log(), ...m.far.log(), ...counters, ""].join("\n"));
 });
 
+test("a client that only its proxy knows is labelled by what that says", async () => {
+  const m = mesh();
+  m.far.thread.receive({
+    t: "addresses",
+    update: { workloads: [], services: [], removed: [workload(CLIENT).uid] },
+  });
+  await m.open();
+  const labels = (name: string): string | undefined => {
+    const family = m.far.report().traffic.find((f) => f.name === "istio_tcp_connections_opened");
+    return family?.series[0]?.labels[family.labelNames.indexOf(name)];
+  };
+  const names = ["source_workload", "source_workload_namespace", "source_app", "source_cluster", "source_region"];
+  expect(names.map(labels)).toEqual(["client", "demo", "client", "Kubernetes", "unknown"]);
+  expect(labels("source_principal")).toBe(uriOf("client"));
+});
+
 test("an exception for one connection ends that one only", async () => {
   const m = mesh();
   const broken = m.network.captured(CLIENT.netns, 15_001, { from: CLIENT.ip, to: { ip: "not an address", port: -1 } });

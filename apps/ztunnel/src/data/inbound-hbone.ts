@@ -18,6 +18,7 @@ import {
   type Workload,
   buildBaggage,
   isFromOtherNetwork,
+  parseBaggage,
   parseForwardedHost,
   resolveInbound,
 } from "@lateen/workload-model";
@@ -232,6 +233,7 @@ function open(
       direction: "inbound",
       src: stream.remote,
       srcWorkload: foreign ? null : workloads.workloadByIp(config.network, stream.remote.ip),
+      srcBaggage: parseBaggage(request.headers.filter(([name]) => name === "baggage").map(([, value]) => value)),
       srcIdentity: peer,
       dst: stream.local,
       hboneAuthority: request.authority,

@@ -42,6 +42,7 @@ function carryPlaintext(
       direction: "inbound",
       src: stream.remote,
       srcWorkload: thread.workloads.workloadByIp(thread.config.network, stream.remote.ip),
+      srcBaggage: null,
       srcIdentity: null,
       dst,
       hboneAuthority: null,

@@ -86,6 +86,7 @@ function open(proxy: ServedPod, from: Outgoing, route: Route): OpenConnection {
       direction: "outbound",
       src: from.stream.remote,
       srcWorkload: from.own,
+      srcBaggage: null,
       srcIdentity: tunnelled ? from.own.identity : null,
       dst: route.to,
       hboneAuthority: tunnelled ? route.authority : null,
