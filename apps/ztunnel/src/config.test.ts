@@ -12,8 +12,7 @@ describe("configuration", () => {
       ipv6: true,
       transparent: "best-effort",
       keepAlive: { idleSec: 180, intervalSec: 180, probes: 9 },
-      streamWindow: 4_194_304,
-      connectionWindow: 16_777_216,
+      http2: { streamWindow: 4_194_304, connectionWindow: 16_777_216, frameBytes: 1_048_576 },
       poolMaxStreams: 100,
       poolIdleMs: 300_000,
     });

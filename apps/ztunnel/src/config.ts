@@ -1,12 +1,11 @@
 import { envCpus, envDurationMs, envFlag, envInt, parseEnv } from "@lateen/config";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import type { HboneLimits } from "@lateen/hbone";
 import type { JsonValue } from "@lateen/xds-types";
 import { z } from "zod";
 import { NO_PROXY_CONFIG, type ProxyConfig } from "./proxy-config.ts";
 import { proxyMetadata, requestHeaders } from "./proxy-metadata.ts";
 import type { ThreadSettings } from "./worker-threads.ts";
-
-const bytes = (max: number) => envInt(16_384, max);
 
 /** The environment that ztunnel reads (dataplane 12.1); names and defaults are Istio's. */
 const Env = z.object({
@@ -40,9 +39,9 @@ const Env = z.object({
   KEEPALIVE_TIME: envDurationMs().default(180_000),
   KEEPALIVE_INTERVAL: envDurationMs().default(180_000),
   KEEPALIVE_RETRIES: envInt(1, 127).default(9),
-  HTTP2_STREAM_WINDOW_SIZE: bytes(2 ** 31 - 1).default(4_194_304),
-  HTTP2_CONNECTION_WINDOW_SIZE: bytes(2 ** 31 - 1).default(16_777_216),
-  HTTP2_FRAME_SIZE: bytes(2 ** 24 - 1).default(1_048_576),
+  HTTP2_STREAM_WINDOW_SIZE: envInt(16_384, 16_777_216).default(4_194_304),
+  HTTP2_CONNECTION_WINDOW_SIZE: envInt(65_535, 2 ** 31 - 1).default(16_777_216),
+  HTTP2_FRAME_SIZE: envInt(16_384, 2 ** 24 - 1).default(1_048_576),
   POOL_MAX_STREAMS_PER_CONNECTION: envInt(1, 10_000).default(100),
   POOL_UNUSED_RELEASE_TIMEOUT: envDurationMs().default(300_000),
   SECRET_TTL: envDurationMs().default(86_400_000),
@@ -78,9 +77,8 @@ export interface DataConfig {
   readonly ipv6: boolean;
   readonly transparent: "required" | "best-effort" | "off";
   readonly keepAlive: { readonly idleSec: number; readonly intervalSec: number; readonly probes: number } | null;
-  readonly streamWindow: number;
-  readonly connectionWindow: number;
-  readonly frameSize: number;
+  /** Of every HBONE connection. */
+  readonly http2: HboneLimits;
   readonly poolMaxStreams: number;
   readonly poolIdleMs: number;
   readonly responseBaggage: boolean;
@@ -140,9 +138,11 @@ function dataConfig(e: Env, clusterId: string): DataConfig {
     keepAlive: e.KEEPALIVE_ENABLED
       ? { idleSec: e.KEEPALIVE_TIME / 1_000, intervalSec: e.KEEPALIVE_INTERVAL / 1_000, probes: e.KEEPALIVE_RETRIES }
       : null,
-    streamWindow: e.HTTP2_STREAM_WINDOW_SIZE,
-    connectionWindow: e.HTTP2_CONNECTION_WINDOW_SIZE,
-    frameSize: e.HTTP2_FRAME_SIZE,
+    http2: {
+      streamWindow: e.HTTP2_STREAM_WINDOW_SIZE,
+      connectionWindow: e.HTTP2_CONNECTION_WINDOW_SIZE,
+      frameBytes: e.HTTP2_FRAME_SIZE,
+    },
     poolMaxStreams: e.POOL_MAX_STREAMS_PER_CONNECTION,
     poolIdleMs: e.POOL_UNUSED_RELEASE_TIMEOUT,
     responseBaggage: e.ENABLE_RESPONSE_BAGGAGE,

@@ -1,4 +1,5 @@
 import { ErrorCode } from "../src/constants.ts";
+import { DEFAULT_LIMITS } from "../src/machine-core.ts";
 import { Machine } from "../src/machine.ts";
 import type { StreamOwner, StreamState } from "../src/stream-state.ts";
 
@@ -34,7 +35,7 @@ function pair(sink: Sink): { client: Machine; server: Machine; stream: StreamSta
     onResponse: () => {},
     onClosed: (code: number, why: string) => fail(code, why),
   };
-  const common = { trust: "authenticated", nowMs: 0 } as const;
+  const common = { trust: "authenticated", nowMs: 0, limits: DEFAULT_LIMITS } as const;
   const client = new Machine({ role: "client", ...common }, link(toServer), nothing);
   const server: Machine = new Machine({ role: "server", ...common }, link(toClient), {
     ...nothing,

@@ -8,8 +8,20 @@ export type { HeaderField, Trust };
 /** Undoes what it was returned for, if that has not happened yet. Idempotent. */
 export type Cancel = () => void;
 
+/** What we let the peer send, in bytes. */
+export interface HboneLimits {
+  /** Unread bytes of one stream; 4 MiB. */
+  readonly streamWindow: number;
+  /** Unread bytes of all streams, 65,535 or more; 16 MiB. */
+  readonly connectionWindow: number;
+  /** Payload of one frame, either way, 16,384 or more; 1 MiB. */
+  readonly frameBytes: number;
+}
+
 export interface HboneOptions {
   readonly trust: Trust;
+  /** A connection that was moved here keeps those that it began with. */
+  readonly limits?: HboneLimits;
   /** Monotonic milliseconds now; later times come by `tick`. */
   readonly nowMs: number;
   /** Runs a function soon, outside the caller. Default `queueMicrotask`; a blocking loop gives its own. */

@@ -4,7 +4,7 @@ import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import type { HboneConnection, HboneOptions, HboneStream, HeaderField, Trust } from "./api.ts";
 import { ErrorCode, errorCodeName } from "./constants.ts";
 import { Machine } from "./machine.ts";
-import type { MachineEvents } from "./machine-core.ts";
+import { DEFAULT_LIMITS, type MachineEvents } from "./machine-core.ts";
 import type { HboneSnapshot } from "./snapshot.ts";
 import type { StreamState } from "./stream-state.ts";
 import { type TunnelHost, TunnelStream } from "./tunnel-stream.ts";
@@ -40,7 +40,8 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
     this.#nowMs = options.nowMs;
     const output = (head: Uint8Array, body: Uint8Array | null): boolean =>
       body === null ? carrier.write(head) : carrier.write(head, body);
-    this.machine = new Machine({ role, trust: options.trust, nowMs: options.nowMs }, output, this);
+    const { trust, nowMs, limits = DEFAULT_LIMITS } = options;
+    this.machine = new Machine({ role, trust, nowMs, limits }, output, this);
     if (from === null) this.machine.start();
     else if (from.machine.role !== role)
       throw new MeshError(Code.BadInput, `Cannot restore ${role}: the state is a ${from.machine.role}'s`);

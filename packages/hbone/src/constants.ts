@@ -71,10 +71,12 @@ export const MAX_WINDOW = 0x7fff_ffff;
 export const MAX_STREAM_ID = 0x7fff_ffff;
 export const DEFAULT_TABLE_BYTES = 4096;
 
-/** What we announce. @see dataplane contract 5.2 */
+/** What we announce when nobody says otherwise. @see dataplane contract 5.2 */
 export const STREAM_WINDOW = 4 * 1024 * 1024;
 export const CONNECTION_WINDOW = 16 * 1024 * 1024;
 export const MAX_FRAME = 1024 * 1024;
+/** No frame of any peer is longer. */
+export const MAX_MAX_FRAME = 0xff_ffff;
 export const SERVER_MAX_STREAMS = 200;
 /** Streams a client assumes it may open before the peer's SETTINGS. */
 export const ASSUMED_MAX_STREAMS = 100;

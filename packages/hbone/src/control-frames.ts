@@ -1,5 +1,5 @@
 import { Budget } from "./budgets.ts";
-import { ErrorCode, Flag, MAX_FRAME, MAX_STREAM_ID, Setting, errorCodeName } from "./constants.ts";
+import { ErrorCode, Flag, MAX_STREAM_ID, Setting, errorCodeName } from "./constants.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import { decodeSettings } from "./frame-rules.ts";
 import { getU32, goawayFrame, pingFrame, settingsAckFrame } from "./frame-writer.ts";
@@ -57,7 +57,7 @@ export class ControlFrames {
     const core = this.#core;
     if (id === Setting.HeaderTableSize) core.announceTable = "table-size-zero";
     else if (id === Setting.MaxConcurrentStreams) core.maxStreams = value;
-    else if (id === Setting.MaxFrameSize) core.sender.maxFrame = Math.min(value, MAX_FRAME);
+    else if (id === Setting.MaxFrameSize) core.sender.maxFrame = Math.min(value, core.limits.frameBytes);
     else if (id === Setting.InitialWindowSize) return this.#applyInitialWindow(value);
     return true;
   }

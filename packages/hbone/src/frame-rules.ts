@@ -1,5 +1,5 @@
 import { type Result, fail, ok } from "@lateen/errors";
-import { ErrorCode, Flag, FrameType, MAX_FRAME, MAX_WINDOW, Setting } from "./constants.ts";
+import { ErrorCode, Flag, FrameType, MAX_WINDOW, Setting } from "./constants.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import { getU32 } from "./frame-writer.ts";
 
@@ -30,9 +30,9 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 );
 
 /** What the head of a frame alone proves wrong, for the whole connection. @see RFC 9113 sections 4.2 and 6 */
-export function headViolation(h: FrameReader): Violation | null {
+export function headViolation(h: FrameReader, maxFrame: number): Violation | null {
   const name = NAMES.get(h.type) ?? "unknown frame";
-  if (h.length > MAX_FRAME) return size(`${name} over the frame size limit`);
+  if (h.length > maxFrame) return size(`${name} over the frame size limit`);
   if (h.streamId === 0 && ON_STREAM.has(h.type)) return protocol(`${name} on stream 0`);
   if (h.streamId !== 0 && ON_CONNECTION.has(h.type)) return protocol(`${name} on a stream`);
   return lengthViolation(h, name);

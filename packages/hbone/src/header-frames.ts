@@ -67,7 +67,7 @@ export class HeaderFrames {
 
   #openRequest(id: number, fields: readonly HeaderField[]): void {
     const core = this.#core;
-    const s = new StreamState(id, core.peerInitialWindow);
+    const s = new StreamState(id, core.peerInitialWindow, core.limits.streamWindow);
     s.remoteEnded = this.#assembler.endStream;
     if (core.streams.size >= SERVER_MAX_STREAMS) {
       core.streamError(s, ErrorCode.RefusedStream, "too many streams");

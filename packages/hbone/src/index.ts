@@ -4,6 +4,7 @@ export type {
   ConnectTarget,
   HboneClient,
   HboneConnection,
+  HboneLimits,
   HboneOptions,
   HbonePool,
   HbonePoolOptions,

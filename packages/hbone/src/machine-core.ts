@@ -1,4 +1,4 @@
-import type { HeaderField, Trust } from "./api.ts";
+import type { HboneLimits, HeaderField, Trust } from "./api.ts";
 import { Budget, Budgets } from "./budgets.ts";
 import {
   ASSUMED_MAX_STREAMS,
@@ -6,8 +6,10 @@ import {
   CONNECTION_WINDOW,
   DEFAULT_WINDOW,
   ErrorCode,
+  MAX_FRAME,
   MAX_STREAM_ID,
   SERVER_HEADER_LIST,
+  STREAM_WINDOW,
   errorCodeName,
 } from "./constants.ts";
 import type { Violation } from "./frame-rules.ts";
@@ -33,7 +35,14 @@ export interface MachineOptions {
   readonly role: "client" | "server";
   readonly trust: Trust;
   readonly nowMs: number;
+  readonly limits: HboneLimits;
 }
+
+export const DEFAULT_LIMITS: HboneLimits = {
+  streamWindow: STREAM_WINDOW,
+  connectionWindow: CONNECTION_WINDOW,
+  frameBytes: MAX_FRAME,
+};
 
 /** As many endings are remembered as frames of theirs can reasonably be under way. */
 const REMEMBERED_ENDINGS = 512;
@@ -61,12 +70,16 @@ export class MachineCore {
   /** Streams above this are not looked at any more (we sent GOAWAY). */
   acceptUpTo = MAX_STREAM_ID;
   goawayReceived = false;
-  readonly #window = new ReceiveWindow(CONNECTION_WINDOW);
+  /** What we have announced. */
+  limits: HboneLimits;
+  readonly #window: ReceiveWindow;
 
   constructor(options: MachineOptions, output: Output, events: MachineEvents) {
     this.role = options.role;
     this.events = events;
     this.budgets = new Budgets(options.trust);
+    this.limits = options.limits;
+    this.#window = new ReceiveWindow(options.limits.connectionWindow);
     this.headerListLimit = options.role === "server" ? SERVER_HEADER_LIST : CLIENT_HEADER_LIST;
     this.sender = new Sender(output, (s) => this.finishIfDone(s));
   }
@@ -82,6 +95,7 @@ export class MachineCore {
       lastPeerId: this.lastPeerId,
       acceptUpTo: this.acceptUpTo,
       goawayReceived: this.goawayReceived,
+      limits: { ...this.limits },
       window: this.#window.snapshot(),
       ended: this.ended.entries().map(([id, by]) => ({ id, by })),
       budgets: this.budgets.snapshot(),
@@ -101,10 +115,11 @@ export class MachineCore {
     this.lastPeerId = from.lastPeerId;
     this.acceptUpTo = from.acceptUpTo;
     this.goawayReceived = from.goawayReceived;
+    this.limits = from.limits;
     this.#window.restore(from.window);
     for (const { id, by } of from.ended) this.ended.add(id, by);
     this.budgets.restore(from.budgets);
-    for (const s of from.streams) this.streams.set(s.id, restoreStream(s));
+    for (const s of from.streams) this.streams.set(s.id, restoreStream(s, this.limits.streamWindow));
     this.sender.restore(from.sender, this.streams);
   }
 

@@ -132,3 +132,35 @@ describe("flow control", () => {
     expect(bench.owner(1).fate?.why).toBe("writer ignores back-pressure");
   });
 });
+
+describe("limits of one's own", () => {
+  const limits = { streamWindow: 20_000, connectionWindow: 70_000, frameBytes: 16_384 };
+
+  test("are announced and held", () => {
+    const bench = new Bench("server", "stranger", limits);
+    const [hello, more] = bench.take();
+    const values = [...(hello?.payload ?? [])];
+    expect(values.slice(12, 24)).toEqual([0, 4, ...u32(20_000), 0, 5, ...u32(16_384)]);
+    expect(more?.payload).toEqual(u32(70_000 - 65_535));
+    bench.settle();
+    bench.owner(1).keeps = true;
+    bench.machine.receive(joinBytes(connect(1), data(1, 16_384)));
+    expect(verdict(bench)).toBe("fine");
+    bench.machine.receive(data(1, 4_000));
+    expect(verdict(bench)).toBe("stream 1 3");
+    bench.machine.receive(data(1, 16_385));
+    expect(verdict(bench)).toBe("connection 6");
+  });
+
+  test("go along when the connection is moved, whatever the other process would announce", () => {
+    const bench = new Bench("server", "stranger", limits).settle();
+    bench.machine.receive(connect(1));
+    const moved = new Bench("server", "stranger");
+    moved.machine.restore(bench.machine.snapshot());
+    moved.owner(3).keeps = true;
+    moved.machine.receive(joinBytes(connect(3), data(3, 16_384)));
+    expect(verdict(moved)).toBe("fine");
+    moved.machine.receive(data(3, 4_000));
+    expect(verdict(moved)).toBe("stream 3 3");
+  });
+});

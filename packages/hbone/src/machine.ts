@@ -1,16 +1,13 @@
 import type { HeaderField } from "./api.ts";
 import { Budget } from "./budgets.ts";
 import {
-  CONNECTION_WINDOW,
   DEFAULT_WINDOW,
   ErrorCode,
   Flag,
   FrameType,
-  MAX_FRAME,
   MAX_STREAM_ID,
   PREFACE_TEXT,
   SERVER_MAX_STREAMS,
-  STREAM_WINDOW,
   Setting,
 } from "./constants.ts";
 import { ControlFrames, DRAIN_PING, KEEPALIVE_PING, sameBytes } from "./control-frames.ts";
@@ -90,12 +87,13 @@ export class Machine implements FrameSink {
       settingsFrame([
         [Setting.HeaderTableSize, 0],
         core.role === "server" ? [Setting.MaxConcurrentStreams, SERVER_MAX_STREAMS] : [Setting.EnablePush, 0],
-        [Setting.InitialWindowSize, STREAM_WINDOW],
-        [Setting.MaxFrameSize, MAX_FRAME],
+        [Setting.InitialWindowSize, core.limits.streamWindow],
+        [Setting.MaxFrameSize, core.limits.frameBytes],
         [Setting.MaxHeaderListSize, core.headerListLimit],
       ]),
     );
-    core.control(windowUpdateFrame(0, CONNECTION_WINDOW - DEFAULT_WINDOW));
+    const more = core.limits.connectionWindow - DEFAULT_WINDOW;
+    if (more > 0) core.control(windowUpdateFrame(0, more));
   }
 
   // ---- moving to another process
@@ -182,7 +180,7 @@ export class Machine implements FrameSink {
   /** Client: opens a stream. The caller checked `ready`. */
   open(fields: readonly HeaderField[], owner: StreamOwner): StreamState {
     const core = this.#core;
-    const s = new StreamState(core.nextId, core.peerInitialWindow);
+    const s = new StreamState(core.nextId, core.peerInitialWindow, core.limits.streamWindow);
     core.nextId += 2;
     s.owner = owner;
     core.streams.set(s.id, s);
@@ -252,8 +250,9 @@ export class Machine implements FrameSink {
   onFrameHead(h: FrameReader): Take {
     const core = this.#core;
     const plain = core.peerSettled && !this.#headers.open;
-    if (plain && h.type === FrameType.Data && h.streamId !== 0 && h.length <= MAX_FRAME) return this.#data.head(h);
-    const violation = headViolation(h) ?? this.#orderViolation(h);
+    if (plain && h.type === FrameType.Data && h.streamId !== 0 && h.length <= core.limits.frameBytes)
+      return this.#data.head(h);
+    const violation = headViolation(h, core.limits.frameBytes) ?? this.#orderViolation(h);
     if (violation !== null) return this.#refuseFrame(violation);
     switch (h.type) {
       case FrameType.Headers:

@@ -2,7 +2,7 @@ import type { CloseReason } from "@lateen/byte-stream";
 import { type Plain, type Reader, readPlain } from "@lateen/cbor";
 import type { Result } from "@lateen/errors";
 import type { HeaderField, Trust } from "./terms.ts";
-import { MAX_FRAME, MAX_STREAM_ID, MAX_WINDOW, SERVER_MAX_STREAMS } from "./constants.ts";
+import { DEFAULT_MAX_FRAME, MAX_MAX_FRAME, MAX_STREAM_ID, MAX_WINDOW, SERVER_MAX_STREAMS } from "./constants.ts";
 import { ENDINGS, type Ending } from "./ending.ts";
 
 // The state of a live connection as plain data. Field names are a wire format between versions of one program: a field is never
@@ -58,6 +58,11 @@ export type MachineSnapshot = {
   readonly lastPeerId: number;
   readonly acceptUpTo: number;
   readonly goawayReceived: boolean;
+  readonly limits: {
+    readonly streamWindow: number;
+    readonly connectionWindow: number;
+    readonly frameBytes: number;
+  };
   readonly window: WindowSnapshot;
   readonly ended: readonly { readonly id: number; readonly by: Ending }[];
   readonly budgets: BudgetsSnapshot;
@@ -145,7 +150,7 @@ function stream(r: Reader): StreamSnapshot {
 }
 
 function frameReader(r: Reader): ReaderSnapshot {
-  const length = r.at("length").int(0, MAX_FRAME);
+  const length = r.at("length").int(0, MAX_MAX_FRAME);
   const mode = r.at("mode").int(0, MAX_READER_MODE);
   const left = r.at("left").int(0, length);
   const held = r.at("held").bytes(mode === 0 ? 8 : length);
@@ -165,7 +170,7 @@ function frameReader(r: Reader): ReaderSnapshot {
 
 function sender(r: Reader): SenderSnapshot {
   return {
-    maxFrame: r.at("maxFrame").int(1, MAX_FRAME),
+    maxFrame: r.at("maxFrame").int(1, MAX_MAX_FRAME),
     window: r.at("window").int(0, MAX_WINDOW),
     blocked: r.at("blocked").flag(),
     blockedControl: r.at("blockedControl").int(0, MAX_COUNT),
@@ -178,6 +183,7 @@ function machine(r: Reader): MachineSnapshot {
   const budgets = r.at("budgets");
   const keepalive = r.at("keepalive");
   const data = r.at("data");
+  const limits = r.at("limits");
   return {
     role: r.at("role").one(["client", "server"]),
     draining: r.at("draining").flag(),
@@ -188,6 +194,11 @@ function machine(r: Reader): MachineSnapshot {
     lastPeerId: r.at("lastPeerId").int(0, MAX_STREAM_ID),
     acceptUpTo: r.at("acceptUpTo").int(0, MAX_STREAM_ID),
     goawayReceived: r.at("goawayReceived").flag(),
+    limits: {
+      streamWindow: limits.at("streamWindow").int(1, MAX_WINDOW),
+      connectionWindow: limits.at("connectionWindow").int(1, MAX_WINDOW),
+      frameBytes: limits.at("frameBytes").int(DEFAULT_MAX_FRAME, MAX_MAX_FRAME),
+    },
     window: window(r.at("window")),
     ended: r.at("ended").list(MAX_ENDED, (e) => ({
       id: id(e.at("id")),
@@ -203,7 +214,7 @@ function machine(r: Reader): MachineSnapshot {
       awaiting: keepalive.at("awaiting").flag(),
     },
     reader: frameReader(r.at("reader")),
-    data: { streamId: data.at("streamId").int(0, MAX_STREAM_ID), bytes: data.at("bytes").int(0, MAX_FRAME) },
+    data: { streamId: data.at("streamId").int(0, MAX_STREAM_ID), bytes: data.at("bytes").int(0, MAX_MAX_FRAME) },
     sender: sender(r.at("sender")),
     streams: r.at("streams").list(MAX_STREAMS, stream),
   };

@@ -38,7 +38,7 @@ export class StreamState {
   ending = false;
   over = false;
   sendWindow: number;
-  readonly receive = new ReceiveWindow(STREAM_WINDOW);
+  readonly receive: ReceiveWindow;
   /** Bytes that wait for window, and where the first of them starts. */
   readonly queue: Uint8Array[] = [];
   queueAt = 0;
@@ -47,8 +47,9 @@ export class StreamState {
   bodyBytes = 0;
   bodyLength = -1;
 
-  constructor(id: number, sendWindow: number) {
+  constructor(id: number, sendWindow: number, receiveWindow: number = STREAM_WINDOW) {
     this.id = id;
+    this.receive = new ReceiveWindow(receiveWindow);
     this.sendWindow = sendWindow;
   }
 }
@@ -70,8 +71,8 @@ export function snapshotStream(s: StreamState): StreamSnapshot {
   };
 }
 
-export function restoreStream(from: StreamSnapshot): StreamState {
-  const s = new StreamState(from.id, from.sendWindow);
+export function restoreStream(from: StreamSnapshot, receiveWindow: number): StreamState {
+  const s = new StreamState(from.id, from.sendWindow, receiveWindow);
   s.accepted = from.accepted;
   s.answered = from.answered;
   s.localEnded = from.localEnded;

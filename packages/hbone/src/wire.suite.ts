@@ -1,10 +1,10 @@
-import type { HeaderField } from "./api.ts";
+import type { HboneLimits, HeaderField } from "./api.ts";
 import { FrameType, PREFACE_TEXT } from "./constants.ts";
 import { FrameReader, type FrameSink, Take } from "./frame-reader.ts";
 import { frame, settingsFrame } from "./frame-writer.ts";
 import { encodeHeaders } from "./hpack-encoder.ts";
 import { Machine } from "./machine.ts";
-import type { MachineEvents } from "./machine-core.ts";
+import { DEFAULT_LIMITS, type MachineEvents } from "./machine-core.ts";
 import type { Fate, StreamOwner, StreamState } from "./stream-state.ts";
 
 /** A frame as tests read and write it. */
@@ -113,14 +113,18 @@ export class Bench implements MachineEvents {
   room = true;
   #out: Uint8Array[] = [];
 
-  constructor(role: "client" | "server", trust: "stranger" | "authenticated" = "authenticated") {
+  constructor(
+    role: "client" | "server",
+    trust: "stranger" | "authenticated" = "authenticated",
+    limits: HboneLimits = DEFAULT_LIMITS,
+  ) {
     this.role = role;
     const output = (head: Uint8Array, body: Uint8Array | null): boolean => {
       this.#out.push(head.slice());
       if (body !== null) this.#out.push(body.slice());
       return this.room;
     };
-    this.machine = new Machine({ role, trust, nowMs: 0 }, output, this);
+    this.machine = new Machine({ role, trust, nowMs: 0, limits }, output, this);
     this.machine.start();
   }
 

@@ -107,8 +107,9 @@ function serve(tunnel: Tunnel): void {
 }
 
 function serverOptions({ proxy }: Tunnel, server: () => HboneServer): Omit<HboneOptions, "trust"> {
-  const { path } = proxy.context.thread;
+  const { path, config } = proxy.context.thread;
   return {
+    limits: config.http2,
     nowMs: path.nowMs(),
     defer: (run) => path.defer(run),
     onClosed: () => proxy.tunnels.ended(server()),

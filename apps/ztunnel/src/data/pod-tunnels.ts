@@ -143,9 +143,9 @@ export class PodTunnels {
   }
 
   /** Options of a tunnel that this pod opens, or goes on with. */
-  clientOptions(): Pick<HboneOptions, "nowMs" | "defer"> {
-    const { path } = this.#pod.thread;
-    return { nowMs: path.nowMs(), defer: (run) => path.defer(run) };
+  clientOptions(): Pick<HboneOptions, "limits" | "nowMs" | "defer"> {
+    const { path, config } = this.#pod.thread;
+    return { limits: config.http2, nowMs: path.nowMs(), defer: (run) => path.defer(run) };
   }
 
   ended(server: HboneServer): void {
