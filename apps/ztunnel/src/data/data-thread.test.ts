@@ -150,6 +150,26 @@ describe("inbound", () => {
     expect(m.far.log().join()).toMatch(/connection failed.*trust domain/);
   });
 
+  test.each([
+    ["no SPIFFE URI", "https://cluster.local/ns/demo/sa/client"],
+    ["another spelling of the scheme", "SPIFFE://cluster.local/ns/demo/sa/client"],
+    ["a sixth part", "spiffe://cluster.local/ns/demo/sa/client/x"],
+    ["no service account", "spiffe://cluster.local/ns/demo/sa/"],
+    ["a trust domain that only begins the same", "spiffe://cluster.local.evil/ns/demo/sa/client"],
+  ])("a client with %s is nobody, and its handshake fails", async (_, uri) => {
+    const m = mesh({ certificates: { ...certificates, client: await certificateFor(uri) } });
+    expect((await m.open()).closed?.t).toBe("reset");
+    expect(m.far.log().join()).toMatch(/connection failed.*identity verification error/);
+    expect([m.accepted, counted(m.near, "istio_tcp_connections_failed")]).toEqual([[], [["TLS_FAILURE", 1]]]);
+  });
+
+  test.each(["client", "Server", "server "])("a server that is called %j is not the one expected", async (name) => {
+    const m = mesh({ certificates: { ...certificates, server: await certificateFor(uriOf(name)) } });
+    expect((await m.open()).closed?.t).toBe("reset");
+    expect(m.near.log().join()).toContain("peer did not present the expected SAN");
+    expect(m.accepted).toEqual([]);
+  });
+
   test("an application that refuses is 503 and CONNECT", async () => {
     const m = mesh();
     await m.open(SERVER.ip, 9);
