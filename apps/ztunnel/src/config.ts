@@ -1,5 +1,6 @@
 import { envCpus, envDurationMs, envFlag, envInt, parseEnv } from "@lateen/config";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import type { ConnectOptions } from "@lateen/datapath";
 import type { HboneLimits } from "@lateen/hbone";
 import type { JsonValue } from "@lateen/xds-types";
 import { z } from "zod";
@@ -39,6 +40,7 @@ const Env = z.object({
   KEEPALIVE_TIME: envDurationMs().default(180_000),
   KEEPALIVE_INTERVAL: envDurationMs().default(180_000),
   KEEPALIVE_RETRIES: envInt(1, 127).default(9),
+  USER_TIMEOUT_ENABLED: envFlag().default(false),
   HTTP2_STREAM_WINDOW_SIZE: envInt(16_384, 16_777_216).default(4_194_304),
   HTTP2_CONNECTION_WINDOW_SIZE: envInt(65_535, 2 ** 31 - 1).default(16_777_216),
   HTTP2_FRAME_SIZE: envInt(16_384, 2 ** 24 - 1).default(1_048_576),
@@ -76,7 +78,7 @@ export interface DataConfig {
   readonly reusePort: boolean;
   readonly ipv6: boolean;
   readonly transparent: "required" | "best-effort" | "off";
-  readonly keepAlive: { readonly idleSec: number; readonly intervalSec: number; readonly probes: number } | null;
+  readonly keepAlive: ConnectOptions["keepAlive"];
   /** Of every HBONE connection. */
   readonly http2: HboneLimits;
   readonly poolMaxStreams: number;
@@ -136,7 +138,12 @@ function dataConfig(e: Env, clusterId: string): DataConfig {
     ipv6: e.IPV6_ENABLED,
     transparent: e.ENABLE_ORIG_SRC === undefined ? "best-effort" : e.ENABLE_ORIG_SRC === "true" ? "required" : "off",
     keepAlive: e.KEEPALIVE_ENABLED
-      ? { idleSec: e.KEEPALIVE_TIME / 1_000, intervalSec: e.KEEPALIVE_INTERVAL / 1_000, probes: e.KEEPALIVE_RETRIES }
+      ? {
+          idleSec: e.KEEPALIVE_TIME / 1_000,
+          intervalSec: e.KEEPALIVE_INTERVAL / 1_000,
+          probes: e.KEEPALIVE_RETRIES,
+          userTimeout: e.USER_TIMEOUT_ENABLED,
+        }
       : null,
     http2: {
       streamWindow: e.HTTP2_STREAM_WINDOW_SIZE,

@@ -13,7 +13,13 @@ export interface SocketOptions {
   /** fwmark set on the socket; 0 sets none. */
   readonly mark: number;
   /** SO_KEEPALIVE with its three times, null for none. */
-  readonly keepAlive: { readonly idleSec: number; readonly intervalSec: number; readonly probes: number } | null;
+  readonly keepAlive: {
+    readonly idleSec: number;
+    readonly intervalSec: number;
+    readonly probes: number;
+    /** Give up on sent bytes that nobody acknowledges when keepalive would (TCP_USER_TIMEOUT). */
+    readonly userTimeout?: boolean;
+  } | null;
   /**
    * Whose socket it is. A driver with a loop of its own gives every tenant the same share of it, however many sockets each keeps
    * busy. Sockets without one share a tenant.

@@ -70,7 +70,8 @@ describe.skipIf(requireRoot())("sockets inside a namespace", () => {
 
   test("options of a listener and of a client are what was asked for", () => {
     const { fd, transparent } = socketFactory.listener(listenOptions(15_001));
-    const client = socketFactory.client(connectOptions("127.0.0.1", 15_001));
+    const patience = { keepAlive: { ...keepAlive, userTimeout: true } };
+    const client = socketFactory.client(connectOptions("127.0.0.1", 15_001, patience));
     const ask = (s: number, level: number, name: number): number => libc.getsockoptInt(s, level, name);
     expect({
       transparent,
@@ -88,7 +89,8 @@ describe.skipIf(requireRoot())("sockets inside a namespace", () => {
       idle: ask(client, k.SOL_TCP, k.TCP_KEEPIDLE),
       interval: ask(client, k.SOL_TCP, k.TCP_KEEPINTVL),
       probes: ask(client, k.SOL_TCP, k.TCP_KEEPCNT),
-    }).toEqual({ mark: MARK, noDelay: 1, keepAlive: 1, idle: 180, interval: 180, probes: 9 });
+      userTimeout: ask(client, k.SOL_TCP, k.TCP_USER_TIMEOUT),
+    }).toEqual({ mark: MARK, noDelay: 1, keepAlive: 1, idle: 180, interval: 180, probes: 9, userTimeout: 1_800_000 });
     libc.close(fd);
     libc.close(client);
   });

@@ -32,6 +32,9 @@ function commonOptions(fd: number, o: Pick<ListenOptions, "mark" | "keepAlive">)
   libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_KEEPIDLE, o.keepAlive.idleSec);
   libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_KEEPINTVL, o.keepAlive.intervalSec);
   libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_KEEPCNT, o.keepAlive.probes);
+  if (o.keepAlive.userTimeout !== true) return;
+  const seconds = o.keepAlive.idleSec + o.keepAlive.probes * o.keepAlive.intervalSec;
+  libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_USER_TIMEOUT, Math.min(seconds * 1_000, 0x7fff_ffff));
 }
 
 /** IPV6_TRANSPARENT sets the same bit of the socket as IP_TRANSPARENT, so a dual-stack socket needs one of the two. */
