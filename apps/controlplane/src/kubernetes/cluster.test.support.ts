@@ -177,6 +177,7 @@ export const planeEnv = (
 ): Readonly<Record<string, string>> => ({
   KUBECONFIG: kubeconfig,
   POD_NAMESPACE: SYSTEM,
+  LEADER_LEASE: "8s",
   DISCOVERY_ADDRESS: "127.0.0.1:0",
   READINESS_ADDRESS: "127.0.0.1:0",
   DEBUG_ADDRESS: "127.0.0.1:0",

@@ -390,7 +390,7 @@ describe.skipIf(requireApiServer())("a control plane over a real API server", ()
         versions = client.versions;
       }
       await first[Symbol.asyncDispose]();
-      await eventually(() => second.leads, { deadlineMs: 12_000 });
+      await eventually(() => second.leads, { deadlineMs: 20_000 });
       using moved = second.subscriber(rootPem, again);
       moved.subscribe(ADDRESS_TYPE, versions.get(ADDRESS_TYPE));
       expect(await moved.next()).toMatchObject({ names: [], removed: [] });
