@@ -25,6 +25,13 @@ const READABLE = EPOLLIN | EPOLLHUP | EPOLLERR;
 /** The same as the portable driver's. */
 const SUITES = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256";
 
+export interface LoopStats {
+  /** In the loop now: sockets, listeners, watched ones. */
+  readonly descriptors: number;
+  /** Events that the kernel reported since the loop began. A loop at rest gets none. */
+  readonly events: number;
+}
+
 export interface FastDataPathOptions {
   /** Hears of each exception that came out of a callback; the connection that it was called for is over by then. */
   readonly onFault: (fault: unknown) => void;
@@ -108,6 +115,12 @@ export class FastDataPath implements DataPath, Disposable {
     };
     const place = this.#loop.register(fd, { ready, fault: () => undefined });
     return () => this.#loop.remove(fd, place);
+  }
+
+  /** What the loop holds and has done. */
+  get stats(): LoopStats {
+    const { descriptors, events } = this.#loop;
+    return { descriptors, events };
   }
 
   /** Runs something, and tells `onFault` what it throws. */

@@ -1,2 +1,2 @@
 export { Bell, type BellEnds, runByBell } from "./bell.ts";
-export { FastDataPath, type FastDataPathOptions } from "./fast-data-path.ts";
+export { FastDataPath, type FastDataPathOptions, type LoopStats } from "./fast-data-path.ts";

@@ -72,6 +72,8 @@ export class Loop implements Disposable {
   readonly #outputs: OutputBlock<Memory>[] = [];
   #outputsMade = 0;
   #scratch = new Memory(SCRATCH_BYTES);
+  /** Reported by the kernel so far. */
+  events = 0;
   #stopped = false;
   #closed = false;
 
@@ -221,6 +223,7 @@ export class Loop implements Disposable {
   /** Waits at most `maxWaitMs` (-1: for ever) and does what there is to do. */
   turn(maxWaitMs: number): void {
     const count = this.#poller.wait(this.#waitMs(maxWaitMs));
+    this.events += count;
     for (let i = 0; i < count; i++) {
       const slot = this.#poller.token(i);
       const target = this.#places[slot];
