@@ -19,6 +19,8 @@ const Env = z.object({
   ALT_CA_HOSTNAME: z.string().optional(),
   AUTH_TOKEN: z.string().default("./var/run/secrets/tokens/istio-token"),
   INPOD_UDS: z.string().default("/var/run/ztunnel/ztunnel.sock"),
+  /** Ours: socket on which a running proxy hands over to its successor; empty for none. */
+  HANDOVER_UDS: z.string().default(""),
   INPOD_PORT_REUSE: envFlag().default(true),
   PACKET_MARK: envInt(0, 0xfff).default(1337),
   ENABLE_ORIG_SRC: z.enum(["true", "false"]).optional(),

@@ -120,4 +120,10 @@ export type FromThread =
   /** `later` may become movable, `left` connections are here. */
   | { readonly t: "no-offer"; readonly later: number; readonly left: number }
   | { readonly t: "prepared"; readonly id: number; readonly error: string | null }
-  | { readonly t: "moved"; readonly id: number; readonly connections: number; readonly stalledMs: number };
+  | {
+      readonly t: "moved";
+      readonly id: number;
+      readonly connections: number;
+      readonly tunnel: boolean;
+      readonly stalledMs: number;
+    };

@@ -3,35 +3,48 @@ import { Code, MeshError } from "@lateen/errors";
 import { createScope } from "@lateen/lifecycle";
 import { type ControlOptions, ControlThread } from "./control/control-thread.ts";
 import { kernelProbes, missingPrivilege } from "./control/privileges.ts";
+import { OwnServers } from "./control/own-servers.ts";
 import { adminRoutes, metricsRoutes, readinessRoutes } from "./control/routes.ts";
 
 /** A running node proxy. */
 export interface Ztunnel extends AsyncDisposable {
-  /** Settles when something ends the proxy from inside: a quit request (null), or a fault with its text. */
+  /** Settles when something ends the proxy from inside: a quit request or a hand-over (null), or a fault with its text. */
   readonly ended: Promise<string | null>;
   /** Accepts nothing new, lets connections finish until the drain period is over, then ends them. */
   drain(): Promise<void>;
 }
 
 /**
- * Starts the proxy (dataplane 4.1).
+ * Starts the proxy (dataplane 4.1), which takes over from one that runs already, where one hands over.
  * @throws MeshError when an address cannot be bound; DENIED when the kernel does not let us serve pods
  */
-export async function startZtunnel(o: Omit<ControlOptions, "onEnd">): Promise<Ztunnel> {
+export async function startZtunnel(o: Omit<ControlOptions, "onEnd" | "processListeners">): Promise<Ztunnel> {
   const missing = missingPrivilege(kernelProbes(o.config.data.mark));
   if (missing !== null) throw new MeshError(Code.Denied, missing);
   await using scope = createScope();
   const { promise: ended, resolve: onEnd } = Promise.withResolvers<string | null>();
-  const control = scope.own(new ControlThread({ ...o, onEnd }));
-  const { servers } = o.config;
-  scope.own(await serveHttp(servers.readiness, readinessRoutes(control.readiness)));
-  scope.own(await serveHttp(servers.admin, adminRoutes(control.admin)));
-  scope.own(
-    await serveHttp(
-      servers.stats,
-      metricsRoutes(() => control.families()),
+  const control = scope.own(
+    new ControlThread({
+      ...o,
+      onEnd,
+      processListeners: (mode) =>
+        void (mode === "open" ? servers.open("patiently") : servers.close()).catch((e: unknown) => onEnd(String(e))),
+    }),
+  );
+  const { servers: at } = o.config;
+  const servers = scope.own(
+    new OwnServers(
+      [
+        [at.readiness, readinessRoutes(control.readiness)],
+        [at.admin, adminRoutes(control.admin)],
+        [at.stats, metricsRoutes(() => control.families())],
+      ],
+      serveHttp,
     ),
   );
+  // In one namespace with its predecessor the addresses are taken: they are opened once that lets go of them.
+  if (await control.takeOver()) await servers.open("once").catch(() => servers.close());
+  else await servers.open("once");
   control.start();
   const owned = scope.move();
   return { ended, drain: () => control.drain(), [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };

@@ -3,6 +3,7 @@ import process from "node:process";
 import { formatIdentity } from "@lateen/identity";
 import { createBackoff, createReadiness } from "@lateen/lifecycle";
 import { connectSeqpacket, netnsId } from "@lateen/linux";
+import type { ProxiedPod } from "@lateen/zds";
 import type { Levels, Logging } from "@lateen/telemetry";
 import { type Node, createNode, structFromJson } from "@lateen/xds-types";
 import type { Config } from "../config.ts";
@@ -10,6 +11,8 @@ import type { StaticMesh } from "../static-config.ts";
 import { dataPathDriver } from "../data-path-driver.ts";
 import { configDump } from "./config-dump.ts";
 import { DataThreads } from "./data-threads.ts";
+import type { StateFormat } from "../handover/state-format.ts";
+import { HandOver } from "./hand-over.ts";
 import { Identities } from "./identities.ts";
 import { ModelFeed } from "./model-feed.ts";
 import { ownMetrics } from "./own-metrics.ts";
@@ -27,6 +30,10 @@ export interface ControlOptions {
   readonly version: string;
   /** Workloads, services and policies that no control plane delivers, null for none. */
   readonly staticMesh: StaticMesh | null;
+  /** Opens what this process listens on, once a predecessor has let go of it, or closes it for a successor. */
+  readonly processListeners: (mode: "open" | "close") => void;
+  /** Formats of handed-over states; this program's own when left out. */
+  readonly stateFormat?: StateFormat;
   /** Something ends the proxy from inside: a request (null), or a fault. Called at most once per cause. */
   readonly onEnd: (fault: string | null) => void;
 }
@@ -37,6 +44,9 @@ export interface PodState {
   /** `Available`, `Initializing`, `Unknown` (the control plane has not named the pod yet) or `Unavailable: why`. */
   readonly identity: string;
 }
+
+/** How long a pod's listeners stay with the predecessor while its certificate is fetched here. */
+const CERTIFICATE_WAIT_MS = 2_000;
 
 /** Pauses between attempts to reach the CNI agent (dataplane 3.3). */
 const agentBackoff = (): ReturnType<typeof createBackoff> =>
@@ -52,6 +62,7 @@ export class ControlThread implements AsyncDisposable {
   readonly #identities: Identities;
   readonly #model: ModelFeed;
   readonly #pods: PodManager;
+  readonly #handOver: HandOver;
   /** Null: everything is in the static configuration. */
   readonly #xds: XdsClient | null;
   readonly #stateBlock: Disposable;
@@ -66,6 +77,7 @@ export class ControlThread implements AsyncDisposable {
     this.readiness = createReadiness((pending) => log.debug("readiness", { pending: pending.join(", ") || null }));
     this.#podsBlock = this.readiness.block("workload proxy manager");
     this.#threads = this.#startThreads();
+    this.#handOver = this.#openHandOver();
     this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"), () => this.#lookAgain());
     this.#model = new ModelFeed(o.config.env.NODE_NAME, this.#threads, (change) => this.#identities.follow(change));
     this.#pods = this.#podManager();
@@ -101,6 +113,34 @@ export class ControlThread implements AsyncDisposable {
     void this.#pods.run(this.#stopping.signal, agentBackoff());
   }
 
+  /** Looks for a predecessor to take over from. @returns whether there is one */
+  takeOver(): Promise<boolean> {
+    return this.#handOver.connect(this.#stopping.signal);
+  }
+
+  #openHandOver(): HandOver {
+    const { config, version, logging, processListeners, onEnd, stateFormat } = this.#o;
+    return new HandOver({
+      path: config.env.HANDOVER_UDS || null,
+      program: `ztunnel ${version}`,
+      threads: this.#threads,
+      takes: dataPathDriver(config.env.LATEEN_DATA_PATH, process) === "fast",
+      patienceMs: config.drainMs,
+      log: logging.logger("handover"),
+      processListeners,
+      onDone: () => onEnd(null),
+      format: stateFormat,
+    });
+  }
+
+  /** Starts a pod, with a predecessor's listeners where it has any. They are ours once a connection can be served at once. */
+  async #startPod({ uid, info, netns }: ProxiedPod): Promise<string | null> {
+    const lent = await this.#handOver.listenersOf(uid);
+    const error = await this.#threads.startPod({ uid, ...info }, netns.fd, lent);
+    this.#handOver.served(uid, error, error === null ? this.#waitForPod(uid, CERTIFICATE_WAIT_MS) : Promise.resolve());
+    return error;
+  }
+
   /** Accepts nothing new, lets connections finish until the drain period is over, then ends them. */
   async drain(): Promise<void> {
     this.#stopping.abort();
@@ -123,11 +163,13 @@ export class ControlThread implements AsyncDisposable {
         this.#threads.send({ t: "levels", levels, mode });
       },
       quit: () => onEnd(null),
+      takenOver: () => this.#handOver.summary,
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
+    this.#handOver[Symbol.dispose]();
     this.#xds?.[Symbol.dispose]();
     this.#identities[Symbol.dispose]();
     await this.#threads[Symbol.asyncDispose]();
@@ -143,6 +185,7 @@ export class ControlThread implements AsyncDisposable {
         wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),
         log: writeLine,
         died: onEnd,
+        moving: (index, message) => this.#handOver.moving(index, message),
       },
     );
   }
@@ -154,7 +197,7 @@ export class ControlThread implements AsyncDisposable {
         connect: async () => connectSeqpacket(config.env.INPOD_UDS),
         netnsId,
         closeFd: closeSync,
-        start: ({ uid, info, netns }) => this.#threads.startPod({ uid, ...info }, netns.fd),
+        start: (pod) => this.#startPod(pod),
         stop: ({ uid, netns }) => this.#threads.stopPod(uid, netns.fd),
         fatal: (why) => onEnd(`the CNI agent does not speak our protocol: ${why}`),
         log: logging.logger("inpod"),
@@ -174,6 +217,7 @@ export class ControlThread implements AsyncDisposable {
     else {
       this.#podsBlock?.[Symbol.dispose]();
       this.#podsBlock = null;
+      void this.#handOver.complete();
     }
   }
 

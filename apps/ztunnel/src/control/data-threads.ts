@@ -1,4 +1,4 @@
-import type { FromThread, PodInfo, ThreadReport, ThreadStart, ToThread } from "../messages.ts";
+import type { FromThread, PodInfo, PodListener, ThreadReport, ThreadStart, ToThread } from "../messages.ts";
 import type { DataPathDriver } from "../data-path-driver.ts";
 import { DataWorker } from "./data-worker.ts";
 
@@ -8,7 +8,11 @@ export interface ThreadEvents {
   readonly log: (line: string) => void;
   /** A data thread ended by itself. Its listeners are gone, so the process cannot go on honestly. */
   readonly died: (why: string) => void;
+  /** What a thread says in a hand-over. */
+  readonly moving: (index: number, message: MovingMessage) => void;
 }
+
+export type MovingMessage = Extract<FromThread, { t: "offer" | "no-offer" | "prepared" | "moved" }>;
 
 interface Start {
   readonly pod: PodInfo;
@@ -16,6 +20,24 @@ interface Start {
   readonly errors: string[];
   readonly done: (error: string | null) => void;
   left: number;
+}
+
+interface ListenerList {
+  readonly pods: Map<string, readonly PodListener[]>;
+  readonly done: (pods: ReadonlyMap<string, readonly PodListener[]>) => void;
+  left: number;
+}
+
+/** Listeners of each port go to the threads in turn: as many threads as before have one each. */
+function sharesOf(lent: readonly PodListener[], threads: number): readonly (readonly PodListener[])[] {
+  const shares: PodListener[][] = Array.from({ length: threads }, () => []);
+  const seen = new Map<number, number>();
+  for (const listener of lent) {
+    const nth = seen.get(listener.port) ?? 0;
+    seen.set(listener.port, nth + 1);
+    shares[nth % threads]?.push(listener);
+  }
+  return shares;
 }
 
 /** How long a thread may take for a report before it is left out. */
@@ -32,6 +54,7 @@ export class DataThreads implements AsyncDisposable {
   readonly #workers: readonly DataWorker[];
   readonly #starts = new Map<number, Start>();
   readonly #reports = new Map<number, { left: number; parts: ThreadReport[]; done: (parts: ThreadReport[]) => void }>();
+  readonly #lists = new Map<number, ListenerList>();
   readonly #stops = new Map<number, { left: number; done: () => void }>();
   #nextId = 1;
   #drained: { left: number; done: () => void } | null = null;
@@ -39,8 +62,11 @@ export class DataThreads implements AsyncDisposable {
   constructor(how: ThreadPlan, start: ThreadStart, events: ThreadEvents) {
     this.#workers = Array.from(
       { length: how.count },
-      () =>
-        new DataWorker(how.driver, start, { message: (message) => this.#receive(message, events), died: events.died }),
+      (_, index) =>
+        new DataWorker(how.driver, start, {
+          message: (message) => this.#receive(index, message, events),
+          died: events.died,
+        }),
     );
   }
 
@@ -52,12 +78,30 @@ export class DataThreads implements AsyncDisposable {
     for (const worker of this.#workers) worker.send(message);
   }
 
-  /** Starts a pod on every thread. @returns null, or why a thread could not; then none serves it. */
-  startPod(pod: PodInfo, netns: number): Promise<string | null> {
+  sendTo(index: number, message: ToThread): void {
+    this.#workers[index]?.send(message);
+  }
+
+  /** Every pod's listeners, of all threads. Their descriptors are duplicates, the caller's to close. */
+  listeners(): Promise<ReadonlyMap<string, readonly PodListener[]>> {
+    const { promise, resolve } = Promise.withResolvers<ReadonlyMap<string, readonly PodListener[]>>();
+    const id = this.#nextId++;
+    this.#lists.set(id, { left: this.count, pods: new Map(), done: resolve });
+    this.send({ t: "list-listeners", id });
+    return promise;
+  }
+
+  /**
+   * Starts a pod on every thread.
+   * @param lent a predecessor's listeners of it, whose descriptors the threads own from here on
+   * @returns null, or why a thread could not; then none serves it
+   */
+  startPod(pod: PodInfo, netns: number, lent: readonly PodListener[] = []): Promise<string | null> {
     const { promise, resolve } = Promise.withResolvers<string | null>();
     const id = this.#nextId++;
     this.#starts.set(id, { pod, netns, left: this.count, errors: [], done: resolve });
-    this.send({ t: "start-pod", pod, netns, id, listeners: [] });
+    const shares = sharesOf(lent, this.count);
+    for (const [i, listeners] of shares.entries()) this.sendTo(i, { t: "start-pod", pod, netns, id, listeners });
     return promise;
   }
 
@@ -101,8 +145,24 @@ export class DataThreads implements AsyncDisposable {
     await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
   }
 
-  #receive(message: FromThread, events: ThreadEvents): void {
+  #listed({ id, pods }: Extract<FromThread, { t: "listeners" }>): void {
+    const list = this.#lists.get(id);
+    if (list === undefined) return;
+    for (const { uid, listeners } of pods) list.pods.set(uid, [...(list.pods.get(uid) ?? []), ...listeners]);
+    if (--list.left > 0) return;
+    this.#lists.delete(id);
+    list.done(list.pods);
+  }
+
+  #receive(index: number, message: FromThread, events: ThreadEvents): void {
     switch (message.t) {
+      case "offer":
+      case "no-offer":
+      case "prepared":
+      case "moved":
+        return events.moving(index, message);
+      case "listeners":
+        return this.#listed(message);
       case "want-identity":
         return events.wantIdentity(message.identity);
       case "log":

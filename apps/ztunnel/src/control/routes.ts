@@ -21,6 +21,8 @@ export interface AdminSources {
   readonly levels: LevelFilter;
   readonly setLevels: (levels: Levels, mode: "merge" | "replace") => void;
   readonly quit: () => void;
+  /** What was taken over from a predecessor; null while it goes on, or when there was none. */
+  readonly takenOver: () => unknown;
 }
 
 const LOGGING_HELP = `
@@ -53,6 +55,7 @@ export function adminRoutes(sources: AdminSources): Routes {
       if (pod === null) return { status: 404, body: `pod ${uid} is not known to this proxy\n` };
       return jsonReply(pod);
     },
+    "GET /handover": () => jsonReply(sources.takenOver()),
     "POST /logging": ({ url }) => setLogging(sources, url),
     "POST /quitquitquit": () => {
       sources.quit();

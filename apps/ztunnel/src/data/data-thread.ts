@@ -2,6 +2,7 @@ import type { DataPath } from "@lateen/datapath";
 import { PolicyStore, decide } from "@lateen/policy";
 import { type Logging, createLogging } from "@lateen/telemetry";
 import { WorkloadStore } from "@lateen/workload-model";
+import type { PodListener } from "../messages.ts";
 import type { FromThread, ThreadStart, ToThread } from "../messages.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
@@ -22,6 +23,7 @@ export interface ThreadWorld {
   /** The machine's monotonic clock in milliseconds, the same in every process. */
   readonly clockMs: () => number;
   readonly closeFd: (fd: number) => void;
+  readonly duplicateFd: (fd: number) => number;
 }
 
 /** Keepalive, idle tunnels and budgets are looked at this often. */
@@ -69,6 +71,7 @@ export class DataThread {
       post: world.post,
       clockMs: world.clockMs,
       closeFd: world.closeFd,
+      duplicateFd: world.duplicateFd,
     });
     this.#tick();
   }
@@ -88,7 +91,7 @@ export class DataThread {
       case "start-pod":
         return this.#startPod(message);
       case "list-listeners": {
-        const pods = Array.from(this.#pods, ([uid, pod]) => ({ uid, listeners: pod.listeners() }));
+        const pods = Array.from(this.#pods, ([uid, pod]) => ({ uid, listeners: this.#duplicates(pod.listeners()) }));
         return this.#world.post({ t: "listeners", id: message.id, pods });
       }
       case "lend-listeners":
@@ -112,6 +115,11 @@ export class DataThread {
       case "drain":
         return this.#drain(message.graceMs);
     }
+  }
+
+  /** For whoever is sent them: ours may be closed before they arrive. */
+  #duplicates(listeners: readonly PodListener[]): readonly PodListener[] {
+    return listeners.map((l) => ({ ...l, fd: this.#world.duplicateFd(l.fd) }));
   }
 
   #startPod({ pod, netns, id, listeners }: Extract<ToThread, { t: "start-pod" }>): void {

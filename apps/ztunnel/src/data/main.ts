@@ -4,7 +4,7 @@ import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { type DataPath, portableDataPath } from "@lateen/datapath";
 import { FastDataPath, runByBell } from "@lateen/fast-datapath";
-import { socketFactory } from "@lateen/linux";
+import { duplicateFd, socketFactory } from "@lateen/linux";
 import type { ThreadWork, ToThread } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
 
@@ -22,6 +22,7 @@ const thread = (path: DataPath): DataThread =>
       post: (message) => port.postMessage(message),
       clockMs: () => Number(process.hrtime.bigint()) / 1e6,
       closeFd: closeSync,
+      duplicateFd,
     },
     start,
   );

@@ -176,6 +176,7 @@ export class Node {
         post: (message) => this.posted.push(message),
         clockMs: () => network.nowMs(),
         closeFd: () => undefined,
+        duplicateFd: (fd) => fd,
       },
       { config: config.value.data, logFormat: "text", levels: new Map() },
     );

@@ -95,6 +95,7 @@ async function adminLogging(input: JsonObject, expected: JsonObject, file: Suite
     dump: () => Promise.resolve(null),
     pod: () => Promise.resolve(null),
     quit: () => undefined,
+    takenOver: () => null,
   });
   const { method, path } = object(input["request"]);
   const handler = routes[`${text(method)} /logging`];

@@ -17,6 +17,7 @@ import {
 /** A bundle of another process that is ready to go on here: nothing of it has run yet, and nothing has been said to anybody. */
 export interface PreparedBundle {
   readonly connections: number;
+  readonly tunnel: boolean;
   /** It is ours: goes on. @returns how long it stood still, in milliseconds */
   run(): number;
   /** It is not ours: closes our descriptors without a word. */
@@ -110,6 +111,7 @@ function prepare(
   }
   return ok({
     connections: bundle.value.connections.length,
+    tunnel: tunnel.value !== null,
     letGo: () => streams.letGo(),
     run: () => {
       run(world, bundle.value, { streams, sockets, tunnel: tunnel.value });

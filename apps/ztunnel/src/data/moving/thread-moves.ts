@@ -15,6 +15,7 @@ export interface MovesWorld {
   /** The machine's monotonic clock, the same in every process. */
   readonly clockMs: () => number;
   readonly closeFd: (fd: number) => void;
+  readonly duplicateFd: (fd: number) => number;
 }
 
 type Subject = HboneConnection | OpenConnection;
@@ -95,7 +96,9 @@ export class ThreadMoves {
   #offer(bundle: FrozenBundle, subject: Subject): void {
     const key = this.#nextKey++;
     this.#out.set(key, { bundle, subject });
-    const { uid, state, fds } = bundle;
+    const { uid, state } = bundle;
+    // Duplicates: while they are under way our own may be closed, and their numbers given to others.
+    const fds = bundle.fds.map(this.#world.duplicateFd);
     this.#world.post({ t: "offer", key, uid, state, fds });
   }
 
@@ -131,6 +134,7 @@ export class ThreadMoves {
   #remaining(): { readonly later: number; readonly left: number } {
     const outOf = new Set(Array.from(this.#out.values(), ({ subject }) => subject));
     let [later, left] = [0, 0];
+    const movable = this.#world.path.mover !== null;
     for (const { context, tunnels } of this.#world.pods.values()) {
       later += context.beginning;
       for (const tunnel of [...tunnels.inbound.keys(), ...tunnels.outbound.map((o) => o.tunnel)])
@@ -142,7 +146,7 @@ export class ThreadMoves {
         if (carrier === null && !this.#staying.has(c)) later += 1;
       }
     }
-    return { later, left };
+    return { later: movable ? later : 0, left };
   }
 
   #isOut(subject: Subject): boolean {
@@ -172,7 +176,8 @@ export class ThreadMoves {
     this.#prepared.delete(id);
     if (prepared === undefined) return;
     const stalledMs = prepared.run();
-    this.#world.post({ t: "moved", id, connections: prepared.connections, stalledMs });
+    const { connections, tunnel } = prepared;
+    this.#world.post({ t: "moved", id, connections, tunnel, stalledMs });
   }
 }
 

@@ -1,0 +1,148 @@
+import { closeSync, existsSync } from "node:fs";
+import process from "node:process";
+import type { Logger } from "@lateen/telemetry";
+import { Predecessor } from "../handover/predecessor.ts";
+import { STATE_FORMAT, type StateFormat } from "../handover/state-format.ts";
+import { Successor } from "../handover/successor.ts";
+import type { Summary } from "../handover/summary.ts";
+import type { PodListener } from "../messages.ts";
+import type { DataThreads, MovingMessage } from "./data-threads.ts";
+
+export interface HandOverOptions {
+  /** Socket of hand-overs, null for none. */
+  readonly path: string | null;
+  readonly program: string;
+  readonly threads: DataThreads;
+  /** Whether the driver can take over sockets. */
+  readonly takes: boolean;
+  readonly patienceMs: number;
+  readonly log: Logger;
+  /** Opens what the process listens on, or closes it for a successor. */
+  readonly processListeners: (mode: "open" | "close") => void;
+  /** A successor has everything. */
+  readonly onDone: () => void;
+  readonly format?: StateFormat | undefined;
+}
+
+/** Both sides of hand-overs in the control thread: what is taken from a predecessor at the start, and given to a successor later. */
+export class HandOver implements Disposable {
+  readonly #o: HandOverOptions;
+  #successor: Successor | null = null;
+  #predecessor: Predecessor | null = null;
+  #summary: Summary | null = null;
+  /** Process that does not hand over to us. */
+  #refusedBy: number | null = null;
+  #moving: Promise<void> | null = null;
+  readonly #serving = new Set<Promise<void>>();
+
+  constructor(o: HandOverOptions) {
+    this.#o = o;
+  }
+
+  /** What was taken over; null until it is over, and when there was no predecessor. */
+  get summary(): Summary | null {
+    return this.#summary;
+  }
+
+  /** Looks for a predecessor. @returns whether there is one, whether or not it hands over to us */
+  async connect(signal: AbortSignal): Promise<boolean> {
+    const { path, program, threads, takes, log, format = STATE_FORMAT } = this.#o;
+    if (path === null || !existsSync(path)) return false;
+    try {
+      const common = { nowMs: () => performance.now(), closeFd: closeSync, log, threads, format };
+      this.#successor = new Successor(path, { ...common, program, takes });
+    } catch (error) {
+      log.debug("no predecessor", { error: String(error) });
+      return false;
+    }
+    const { pid } = this.#successor.predecessor;
+    if (await this.#successor.connect(signal)) return true;
+    this.#successor = null;
+    this.#refusedBy = pid;
+    log.warn("the predecessor does not hand over; it is asked to drain once every pod is served here", { pid });
+    return true;
+  }
+
+  /** The predecessor knows no format of ours, or has gone: it drains while we serve beside it (dataplane 13.2). */
+  #askToDrain(pid: number): void {
+    try {
+      if (pid > 0) process.kill(pid, "SIGTERM");
+    } catch (error) {
+      this.#o.log.debug("the predecessor is gone", { error: String(error) });
+    }
+    this.#o.processListeners("open");
+  }
+
+  /** A pod's listeners from the predecessor, as soon as they are known; the caller owns their descriptors. */
+  async listenersOf(uid: string): Promise<readonly PodListener[]> {
+    await this.#successor?.listeners();
+    return this.#successor?.takePod(uid) ?? [];
+  }
+
+  /** The pod was started with them, or could not be. @param ready settles when new connections can be served well */
+  served(uid: string, error: string | null, ready: Promise<unknown>): void {
+    const successor = this.#successor;
+    if (successor === null) return;
+    const done = ready.then(() => successor.served(uid, error)).finally(() => this.#serving.delete(done));
+    this.#serving.add(done);
+  }
+
+  /** Every pod is served: takes the connections, then waits for a successor of our own. Only the first call counts. */
+  complete(): Promise<void> {
+    return (this.#moving ??= this.#complete());
+  }
+
+  async #complete(): Promise<void> {
+    const { log, processListeners } = this.#o;
+    await Promise.all(this.#serving);
+    const successor = this.#successor;
+    if (successor !== null) {
+      const summary = await successor.move(() => processListeners("open"));
+      this.#summary = summary;
+      const { stallMs, ...rest } = summary ?? { stallMs: null };
+      if (summary !== null)
+        log.info("took over", { ...rest, p50: stallMs?.p50 ?? 0, p99: stallMs?.p99 ?? 0, max: stallMs?.max ?? 0 });
+      this.#successor = null;
+    }
+    if (this.#refusedBy !== null) this.#askToDrain(this.#refusedBy);
+    this.#await();
+  }
+
+  #await(): void {
+    const { path, threads, patienceMs, log, processListeners, onDone, format = STATE_FORMAT } = this.#o;
+    if (path === null) return;
+    try {
+      this.#predecessor = new Predecessor(path, {
+        threads,
+        format,
+        uid: process.getuid?.() ?? 0,
+        nowMs: () => performance.now(),
+        closeFd: closeSync,
+        patienceMs,
+        log,
+        processListeners: (mode) => processListeners(mode === "give" ? "close" : "open"),
+        onDone,
+      });
+      void this.#predecessor.run();
+    } catch (error) {
+      log.warn("cannot wait for a successor; an upgrade will drain", { error: String(error) });
+    }
+  }
+
+  /** What a data thread said. */
+  moving(index: number, message: MovingMessage): void {
+    switch (message.t) {
+      case "offer":
+      case "no-offer":
+        return this.#predecessor?.offered(index, message);
+      case "prepared":
+        return this.#successor?.prepared(message.id, message.error);
+      case "moved":
+        return this.#successor?.moved(message);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#predecessor?.[Symbol.dispose]();
+  }
+}

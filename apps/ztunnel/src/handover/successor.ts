@@ -1,0 +1,218 @@
+import { type Reader, decodeCbor, readPlain } from "@lateen/cbor";
+import { type Result, fail, ok } from "@lateen/errors";
+import { type PeerCredentials, connectSeqpacket } from "@lateen/linux";
+import type { Logger } from "@lateen/telemetry";
+import type { FromThread, PodListener, ToThread } from "../messages.ts";
+import type { Ending } from "./giver-session.ts";
+import { PROCESS, ROLE } from "./predecessor.ts";
+import { type StateFormat, fromVersion } from "./state-format.ts";
+import { type Offered, type TakerOwner, TakerSession } from "./taker-session.ts";
+import { type Summary, summarize } from "./summary.ts";
+
+/** Bundles under way at a time: enough to keep both processes busy, few enough that none stands still for long. */
+const WINDOW = 8;
+
+export interface SuccessorOptions {
+  readonly program: string;
+  /** Whether this process's driver can take over sockets; else it takes nothing, and the predecessor drains. */
+  readonly takes: boolean;
+  readonly format: StateFormat;
+  readonly nowMs: () => number;
+  readonly closeFd: (fd: number) => void;
+  readonly log: Logger;
+  readonly threads: { readonly count: number; sendTo(index: number, message: ToThread): void };
+}
+
+type Moved = Extract<FromThread, { t: "moved" }>;
+
+/** A pod's listeners on offer. */
+interface Lent {
+  readonly id: number;
+  readonly listeners: readonly PodListener[];
+}
+
+const readListeners = (r: Reader): readonly Omit<PodListener, "fd">[] =>
+  r.at("listeners").list(1024, (l) => ({ port: l.at("port").int(1, 65_535), transparent: l.at("transparent").flag() }));
+
+/**
+ * A new proxy's side of a hand-over. In order: `connect`, `listeners` when pods are about to start, `takePod` and `served` for
+ * each, `move` once all are served.
+ */
+export class Successor implements TakerOwner {
+  readonly #o: SuccessorOptions;
+  readonly predecessor: PeerCredentials;
+  readonly #session: TakerSession;
+  readonly #welcome = Promise.withResolvers<boolean>();
+  readonly #listed = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<number>();
+  readonly #over = Promise.withResolvers<Ending>();
+  readonly #lent = new Map<string, Lent>();
+  /** The thread that each bundle went to. */
+  readonly #bundles = new Map<number, number>();
+  readonly #moved: Moved[] = [];
+  #running = 0;
+  #processId: number | null = null;
+  #version = 0;
+  #asked = false;
+  #next = 0;
+  #declined = 0;
+  #left: number | null = null;
+
+  /** @throws MeshError UNAVAILABLE when nobody listens there */
+  constructor(path: string, o: SuccessorOptions) {
+    this.#o = o;
+    const { program, format, nowMs, closeFd } = o;
+    const socket = connectSeqpacket(path);
+    this.predecessor = socket.peer;
+    this.#session = new TakerSession(socket, this, { versions: format.versions, role: ROLE, program, nowMs, closeFd });
+  }
+
+  /** Says hello. @returns whether there is anything to take over */
+  connect(signal: AbortSignal): Promise<boolean> {
+    void this.#session.run(signal);
+    return this.#welcome.promise;
+  }
+
+  /** Whether the predecessor still has something for us. */
+  get open(): boolean {
+    return this.#version > 0;
+  }
+
+  /** Resolves when every pod's listeners are on offer, or when the predecessor is gone. */
+  async listeners(): Promise<void> {
+    if (!this.#asked && this.open) this.#session.list();
+    this.#asked = true;
+    if (this.open) await this.#listed.promise;
+  }
+
+  /** What is on offer for a pod. The descriptors are the caller's, who says afterwards whether the pod is `served`. */
+  takePod(uid: string): readonly PodListener[] {
+    return this.#lent.get(uid)?.listeners ?? [];
+  }
+
+  /** The pod's proxy runs with the listeners that were taken, or does not. */
+  served(uid: string, error: string | null): void {
+    const lent = this.#lent.get(uid);
+    this.#lent.delete(uid);
+    if (lent !== undefined) this.#session.decide(lent.id, error);
+  }
+
+  /** Takes everything else. @returns what became of it; null when there was no predecessor or it went away before */
+  async move(openProcessListeners: () => void): Promise<Summary | null> {
+    if (!this.open) return null;
+    await this.listeners();
+    if (this.#processId !== null) this.#session.decide(this.#processId, null);
+    openProcessListeners();
+    this.#session.move(WINDOW);
+    const startedMs = this.#o.nowMs();
+    const left = await Promise.race([this.#ended.promise, this.#over.promise.then(() => null)]);
+    this.#left = left;
+    this.#goodbye();
+    const { outcome, why } = await this.#over.promise;
+    return summarize(this.#moved, {
+      outcome,
+      why,
+      left: left ?? -1,
+      declined: this.#declined,
+      tookMs: this.#o.nowMs() - startedMs,
+    });
+  }
+
+  // ---- what the data threads said
+
+  prepared(id: number, error: string | null): void {
+    if (error !== null) this.#settle(id, error);
+    this.#session.decide(id, error);
+  }
+
+  moved(message: Moved): void {
+    this.#moved.push(message);
+    this.#running -= 1;
+    this.#goodbye();
+  }
+
+  /** When everything that was offered runs here, or stays there. */
+  #goodbye(): void {
+    if (this.#left !== null && this.#bundles.size === 0 && this.#running === 0) this.#session.bye();
+  }
+
+  // ---- TakerOwner
+
+  welcomed(version: number): void {
+    this.#version = version;
+    this.#o.log.info("a predecessor hands over", { format: version });
+    this.#welcome.resolve(true);
+  }
+
+  offered(offer: Offered): void {
+    const state = fromVersion(this.#o.format, this.#version, offer.kind, offer.state);
+    if (!state.ok) return this.#decline(offer, state.error.message);
+    if (offer.name === PROCESS) this.#processId = offer.id;
+    else if (!this.#o.takes) this.#decline(offer, "the successor's driver cannot take it over");
+    else if (offer.kind === "connections") this.#prepare(offer, state.value);
+    else {
+      const listeners = podListeners(state.value, offer.fds);
+      if (listeners.ok) this.#lent.set(offer.name, { id: offer.id, listeners: listeners.value });
+      else this.#decline(offer, listeners.error);
+    }
+  }
+
+  #decline(offer: Offered, why: string): void {
+    offer.fds.forEach(this.#o.closeFd);
+    this.#session.decide(offer.id, why);
+  }
+
+  #prepare({ id, name, fds }: Offered, state: Uint8Array): void {
+    const index = this.#next++ % this.#o.threads.count;
+    this.#bundles.set(id, index);
+    this.#o.threads.sendTo(index, { t: "prepare", id, uid: name, state, fds });
+  }
+
+  committed(id: number): void {
+    const index = this.#bundles.get(id);
+    this.#bundles.delete(id);
+    if (index === undefined) return;
+    this.#running += 1;
+    this.#o.threads.sendTo(index, { t: "run", id });
+  }
+
+  letGo(id: number): void {
+    const index = this.#bundles.get(id);
+    this.#bundles.delete(id);
+    if (index !== undefined) this.#o.threads.sendTo(index, { t: "let-go", id });
+  }
+
+  #settle(id: number, why: string): void {
+    this.#bundles.delete(id);
+    this.#declined += 1;
+    this.#o.log.warn("a connection stays with the predecessor", { reason: why });
+    this.#goodbye();
+  }
+
+  listed(): void {
+    this.#listed.resolve();
+  }
+
+  ended(left: number): void {
+    this.#ended.resolve(left);
+  }
+
+  over(ending: Ending): void {
+    this.#version = 0;
+    this.#welcome.resolve(false);
+    this.#listed.resolve();
+    for (const { listeners } of this.#lent.values()) listeners.forEach(({ fd }) => this.#o.closeFd(fd));
+    this.#lent.clear();
+    if (ending.outcome !== "done")
+      this.#o.log.warn("nothing more is taken over", { outcome: ending.outcome, reason: ending.why });
+    this.#over.resolve(ending);
+  }
+}
+
+function podListeners(state: Uint8Array, fds: readonly number[]): Result<readonly PodListener[], string> {
+  const value = decodeCbor(state);
+  const read = value.ok ? readPlain(value.value, "listeners of a pod", readListeners) : value;
+  if (!read.ok) return fail(read.error.message);
+  if (read.value.length !== fds.length) return fail("listeners and descriptors are not as many");
+  return ok(read.value.map((l, i) => ({ ...l, fd: fds[i]! }))); // as many of both
+}
