@@ -3,7 +3,7 @@ import fs from "node:fs";
 import http from "node:http";
 import { Code, MeshError, httpStatus } from "@lateen/errors";
 import { z } from "zod";
-import type { CapturedOutput, MeshStatus } from "./api-types.ts";
+import type { CapturedOutput, MeshStatus, ZtunnelUpgrade } from "./api-types.ts";
 import type { BoundedLog } from "./bounded-log.ts";
 import { lastLines, logTail } from "./bounded-log.ts";
 
@@ -20,6 +20,8 @@ export interface MeshApi {
   log(target: string): BoundedLog;
   /** A GET or POST to the admin port of a node's ztunnel. */
   ztunnelAdmin(node: string, method: "GET" | "POST", path: string): Promise<AdminReply>;
+  /** Replaces a node's ztunnel by a successor that takes over its connections. @throws MeshError when the old one goes on */
+  upgradeZtunnel(node: string): Promise<ZtunnelUpgrade>;
   down(): void;
 }
 
@@ -112,6 +114,8 @@ async function route(request: http.IncomingMessage, url: URL, api: MeshApi): Pro
       return json(api.delete(objectNames.parse(JSON.parse((await bodyOf(request)).toString("utf8")))));
     case "POST /v1/exec":
       return json(await api.exec(captured.parse(JSON.parse((await bodyOf(request)).toString("utf8")))));
+    case "POST /v1/upgrade":
+      return json(await api.upgradeZtunnel(url.searchParams.get("node") ?? ""));
     case "POST /v1/down":
       api.down();
       return json({});

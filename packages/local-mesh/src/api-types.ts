@@ -103,3 +103,20 @@ export interface CapturedOutput {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+/** What an upgrade of a node's ztunnel did. */
+export interface ZtunnelUpgrade {
+  readonly node: string;
+  /** From the start of the successor to the end of the one before. */
+  readonly tookMs: number;
+  /** As the successor saw it; null when it found nobody to take over from, so that the old one drained. */
+  readonly handedOver: {
+    readonly outcome: string;
+    readonly why: string;
+    readonly connections: number;
+    readonly tunnels: number;
+    readonly left: number;
+    readonly tookMs: number;
+    readonly stallMs: { readonly p50: number; readonly p99: number; readonly max: number };
+  } | null;
+}

@@ -110,6 +110,7 @@ export function ztunnelComponent(o: {
       ALT_CA_HOSTNAME: DISCOVERY_NAME,
       AUTH_TOKEN: tokenFile(o.folders, o.node),
       INPOD_UDS: path.join(folder, "ztunnel.sock"),
+      HANDOVER_UDS: path.join(folder, "handover.sock"),
       NODE_NAME: o.node.name,
       CLUSTER_ID: "Kubernetes",
       TRUST_DOMAIN: "cluster.local",

@@ -8,10 +8,11 @@ import process from "node:process";
 import type { Buffer } from "node:buffer";
 import { buffer } from "node:stream/consumers";
 import { Code, MeshError } from "@lateen/errors";
+import { sleep } from "@lateen/lifecycle";
 import { reapOrphans } from "@lateen/linux";
 import type { AdminReply, CapturedRequest, MeshApi, ObjectName } from "./api-server.ts";
 import { serveMeshApi } from "./api-server.ts";
-import type { CapturedOutput, MeshStatus } from "./api-types.ts";
+import type { CapturedOutput, MeshStatus, ZtunnelUpgrade } from "./api-types.ts";
 import { exitCode, serveAttach, signalGroup, spawned, startIn } from "./attach-server.ts";
 import { type BoundedLog, openBoundedLog } from "./bounded-log.ts";
 import {
@@ -48,6 +49,10 @@ export interface DaemonOptions {
   readonly entries: EntryPoints;
 }
 
+/** For a successor to start, learn the model and take over, and for the old one to drain what stayed with it. */
+const UPGRADE_DEADLINE_MS = 60_000;
+const ADMIN_RETRY_MS = 50;
+const ADMIN_ATTEMPTS = 40;
 const COMPONENT_GRACE_MS = 3_000;
 const REAP_MS = 1_000;
 const ADMIN_PORT = 15_000;
@@ -310,6 +315,7 @@ export class Daemon implements AsyncDisposable {
       delete: (objects) => this.#applied().delete(objects),
       exec: (asked) => this.#exec(asked),
       log: (target) => this.#log(target),
+      upgradeZtunnel: (node) => this.#upgradeZtunnel(node),
       ztunnelAdmin: (node, method, where) => this.#ztunnelAdmin(node, method, where),
       down: () => this.#stopAsked.resolve(),
     };
@@ -365,6 +371,32 @@ export class Daemon implements AsyncDisposable {
     if (chosen === undefined)
       throw new MeshError(Code.NoRoute, `Cannot show log of "${target}": ${pod.key} has no such container that runs`);
     return chosen.log;
+  }
+
+  /** A second ztunnel starts beside the running one and takes over from it; what became of it, that one says. */
+  async #upgradeZtunnel(name: string): Promise<ZtunnelUpgrade> {
+    const node = this.#nodes.get(name);
+    if (node?.ztunnel == null)
+      throw new MeshError(Code.NoRoute, `Cannot upgrade ztunnel of "${name}": none runs there`);
+    const startedMs = performance.now();
+    const problem = await node.ztunnel.replace(UPGRADE_DEADLINE_MS);
+    const tookMs = performance.now() - startedMs;
+    if (problem !== null)
+      throw new MeshError(Code.Unavailable, `Cannot upgrade ztunnel of "${name}": ${problem}; the old one goes on`);
+    return { node: name, tookMs, handedOver: await this.#handedOver(name) };
+  }
+
+  /** The successor opens its admin port when the old one lets go of it, a moment before or after that ends. */
+  async #handedOver(node: string): Promise<ZtunnelUpgrade["handedOver"]> {
+    for (let left = ADMIN_ATTEMPTS; ; left--) {
+      try {
+        const { body } = await this.#ztunnelAdmin(node, "GET", "/handover");
+        return JSON.parse(body.toString("utf8")) as ZtunnelUpgrade["handedOver"];
+      } catch (e) {
+        if (left === 0) throw e;
+        await sleep(ADMIN_RETRY_MS);
+      }
+    }
   }
 
   async #ztunnelAdmin(node: string, method: "GET" | "POST", where: string): Promise<AdminReply> {

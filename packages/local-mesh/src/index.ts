@@ -25,6 +25,7 @@ export type {
   NodeStatus,
   PodReport,
   RunRequest,
+  ZtunnelUpgrade,
 } from "./api-types.ts";
 export type { ProcessStatus } from "./supervised-process.ts";
 export type { ObjectName } from "./api-server.ts";

@@ -18,6 +18,11 @@ export interface ProcessStatus {
 export interface SupervisedProcess extends AsyncDisposable {
   readonly status: ProcessStatus;
   readonly log: BoundedLog;
+  /**
+   * Starts a second process of the same kind beside the running one, which is to hand over to it and end by itself.
+   * @returns null once the first has ended and the second takes its place; else why the first goes on alone
+   */
+  replace(deadlineMs: number): Promise<string | null>;
 }
 
 export interface SuperviseOptions {
@@ -41,6 +46,13 @@ export interface ProcessExit {
   readonly error: string | null;
 }
 
+interface Successor {
+  readonly child: ChildProcess | null;
+  readonly exit: Promise<ProcessExit>;
+  readonly startedMs: number;
+  readonly done: (problem: string | null) => void;
+}
+
 /** A process that ran for this long was well: its next failure starts the pauses anew. */
 const WELL_MS = 10_000;
 
@@ -60,6 +72,8 @@ class Supervised implements SupervisedProcess {
   #restarts = -1;
   #lastEnd: string | null = null;
   #closing = false;
+  /** Started to take the child's place. */
+  #successor: Successor | null = null;
 
   constructor(o: SuperviseOptions) {
     this.#o = o;
@@ -87,23 +101,62 @@ class Supervised implements SupervisedProcess {
     this.#restarts += 1;
     const startedMs = this.#clock.nowMs();
     const exit = Promise.withResolvers<ProcessExit>();
-    try {
-      const child = this.#o.start();
-      this.#child = child;
-      this.#state = "running";
-      for (const stream of [child.stdout, child.stderr])
-        stream?.on("data", (chunk: Uint8Array) => this.#o.log.write(chunk));
-      child.on("error", (e) => exit.resolve({ code: null, signal: null, error: e.message }));
-      child.on("exit", (code, signal) => exit.resolve({ code, signal, error: null }));
-    } catch (e) {
-      exit.resolve({ code: null, signal: null, error: e instanceof Error ? e.message : String(e) });
-    }
+    this.#child = this.#spawn(exit.resolve);
+    if (this.#child !== null) this.#state = "running";
     this.#ended = exit.promise.then((end) => this.#onEnd(end, startedMs));
     this.#o.onChange();
   }
 
+  #spawn(onExit: (exit: ProcessExit) => void): ChildProcess | null {
+    try {
+      const child = this.#o.start();
+      for (const stream of [child.stdout, child.stderr])
+        stream?.on("data", (chunk: Uint8Array) => this.#o.log.write(chunk));
+      child.on("error", (e) => onExit({ code: null, signal: null, error: e.message }));
+      child.on("exit", (code, signal) => onExit({ code, signal, error: null }));
+      return child;
+    } catch (e) {
+      onExit({ code: null, signal: null, error: e instanceof Error ? e.message : String(e) });
+      return null;
+    }
+  }
+
+  replace(deadlineMs: number): Promise<string | null> {
+    const { name, log } = this.#o;
+    if (this.#child === null || this.#closing) return Promise.resolve(`${name} does not run`);
+    if (this.#successor !== null) return Promise.resolve(`${name} is being replaced already`);
+    const { promise, resolve } = Promise.withResolvers<string | null>();
+    const exit = Promise.withResolvers<ProcessExit>();
+    log.write(`-- ${name}: a successor starts\n`);
+    const child = this.#spawn(exit.resolve);
+    const late = this.#clock.after(deadlineMs, () => child?.kill("SIGKILL"));
+    const successor: Successor = { child, exit: exit.promise, startedMs: this.#clock.nowMs(), done: resolve };
+    this.#successor = successor;
+    void exit.promise.then((end) => {
+      if (this.#successor !== successor) return; // it has taken over
+      this.#successor = null;
+      log.write(`-- ${name}: its successor ${describeExit(end)}\n`);
+      resolve(`its successor ${describeExit(end)}`);
+    });
+    return promise.finally(() => late[Symbol.dispose]());
+  }
+
+  /** The child has ended, and its successor takes its place. */
+  #promote({ child, exit, startedMs, done }: Successor): void {
+    this.#successor = null;
+    this.#child = child;
+    this.#ended = exit.then((end) => this.#onEnd(end, startedMs));
+    this.#o.log.write(`-- ${this.#o.name}: its successor has taken over\n`);
+    done(null);
+  }
+
   #onEnd(end: ProcessExit, startedMs: number): void {
     this.#child = null;
+    if (this.#successor !== null && !this.#closing) {
+      this.#promote(this.#successor);
+      this.#o.onChange();
+      return;
+    }
     this.#lastEnd = describeExit(end);
     if (!this.#closing) this.#o.log.write(`-- ${this.#o.name} ${this.#lastEnd}\n`);
     if (this.#closing || this.#o.again?.(end) === false) this.#state = "ended";
@@ -118,6 +171,7 @@ class Supervised implements SupervisedProcess {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     this.#timer?.[Symbol.dispose]();
+    this.#successor?.child?.kill("SIGKILL"); // it has nothing yet that would be lost
     const child = this.#child;
     if (child !== null) {
       child.kill("SIGTERM");

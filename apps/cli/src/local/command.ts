@@ -6,6 +6,7 @@ import { portForward } from "./port-forward.ts";
 import { exec, run } from "./run.ts";
 import { status } from "./status.ts";
 import { keep, up } from "./up.ts";
+import { upgrade } from "./upgrade.ts";
 
 export const local: Command = {
   name: "local",
@@ -15,5 +16,5 @@ export const local: Command = {
     "lateenctl local run --as shop/frontend -- curl -s http://catalog/",
     "lateenctl local down",
   ],
-  commands: [up, status, apply, remove, run, exec, logs, portForward, down, keep],
+  commands: [up, status, apply, remove, run, exec, logs, portForward, upgrade, down, keep],
 };
