@@ -2,7 +2,7 @@ import { type SocketAddress, ipFamily } from "@lateen/addresses";
 import type { ConnectOptions, SocketStream } from "@lateen/datapath";
 import { cannotConnect, connectTimeout } from "@lateen/datapath/internal";
 import { type MeshError, type Result, fail, ok } from "@lateen/errors";
-import { closeStream, connectStream, errnoName, socketFactory, takeError } from "@lateen/linux";
+import { closeStream, connectStream, errnoName, takeError } from "@lateen/linux";
 import { EINPROGRESS } from "./errno.ts";
 import { FastSocket } from "./fast-socket.ts";
 import type { Loop, Place, Pollable } from "./loop.ts";
@@ -31,7 +31,7 @@ export class Dial implements Pollable {
   #begin(): void {
     const { to } = this.#options;
     try {
-      this.#fd = socketFactory.client(this.#options);
+      this.#fd = this.#loop.sockets.client(this.#options);
       const failed = -connectStream(this.#fd, to, ipFamily(to.ip));
       if (failed !== 0 && failed !== EINPROGRESS) this.#failLater(this.#refused(failed));
       else this.#place = this.#loop.register(this.#fd, this);

@@ -13,7 +13,7 @@ import type {
 import type { ByteStream } from "@lateen/byte-stream";
 import { cannotListen } from "@lateen/datapath/internal";
 import { MeshError, type Result } from "@lateen/errors";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, closeStream, errnoOf, setNoDelay, socketFactory } from "@lateen/linux";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, closeStream, errnoOf, setNoDelay } from "@lateen/linux";
 import { TlsEngine } from "@lateen/tls-handshake";
 import { Dial } from "./dial.ts";
 import { FastListener } from "./fast-listener.ts";
@@ -60,7 +60,7 @@ export class FastDataPath implements DataPath, Disposable {
   listen(options: ListenOptions, onStream: (stream: SocketStream) => void): Listener {
     let made: { readonly fd: number; readonly transparent: boolean };
     try {
-      made = socketFactory.listener(options);
+      made = this.#loop.sockets.listener(options);
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === null || !MeshError.is(error)) throw error;

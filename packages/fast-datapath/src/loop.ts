@@ -1,4 +1,4 @@
-import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IoVector, Memory, Poller } from "@lateen/linux";
+import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IoVector, Memory, Poller, threadSocketFactory } from "@lateen/linux";
 import { OutputBlock, outputBytes } from "@lateen/tls-records";
 import { BlockPool } from "./out-queue.ts";
 import { type Cancel, TimerWheel } from "./timer-wheel.ts";
@@ -51,6 +51,8 @@ const VECTOR_PIECES = 128;
 export class Loop implements Disposable {
   readonly turns: Turns;
   readonly blocks = new BlockPool();
+  /** Makes the sockets, inside pods' namespaces too. */
+  readonly sockets = threadSocketFactory();
   /** Where sockets receive. What lies here is lent to handlers, and good until the next flush. */
   readonly received = new Memory(RECEIVE_BYTES);
   readonly receivedView: Uint8Array;
@@ -320,5 +322,6 @@ export class Loop implements Disposable {
     this.#stopped = true;
     for (const pollable of this.#places) pollable?.fault();
     this.#poller[Symbol.dispose]();
+    this.sockets[Symbol.dispose]();
   }
 }

@@ -55,7 +55,7 @@ export {
   listenSeqpacket,
   seqpacketPair,
 } from "./seqpacket.ts";
-export { socketFactory } from "./sockets.ts";
+export { socketFactory, threadSocketFactory } from "./sockets.ts";
 export {
   type NamespaceOptions,
   adoptOrphans,

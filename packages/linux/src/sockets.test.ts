@@ -8,11 +8,12 @@ import { requireRoot } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
-import { type Netns, createNetns } from "./namespaces.ts";
+import { listeningSockets } from "./listeners.ts";
+import { type Netns, createNetns, currentNetns } from "./namespaces.ts";
 import { applyPlan } from "./netlink/redirect-plan.ts";
 import { openRtnetlink } from "./netlink/rtnetlink.ts";
 import { encodeInet } from "./sockaddr.ts";
-import { socketFactory } from "./sockets.ts";
+import { socketFactory, threadSocketFactory } from "./sockets.ts";
 
 const MARK = 0x539;
 /** Not in Node's types, but where its sockets keep the descriptor. */
@@ -132,6 +133,23 @@ describe.skipIf(requireRoot())("sockets inside a namespace", () => {
     );
     libc.close(a.fd);
     libc.close(b.fd);
+  });
+
+  test("a thread's own factory visits namespaces and is home again after each, failed ones too", () => {
+    using factory = threadSocketFactory();
+    using other = createNetns();
+    using home = currentNetns();
+    const made = [pod.fd, other.fd].map((netns) => factory.listener(listenOptions(9100, { netns })));
+    expect(() => factory.listener(listenOptions(9100, { netns: other.fd, reusePort: false }))).toThrow(/port 9100/);
+    expect([pod.fd, other.fd].map((netns) => listeningSockets(netns).some((s) => s.port === 9100))).toEqual([
+      true,
+      true,
+    ]);
+    expect(listeningSockets(home.fd).some((s) => s.port === 9100)).toBe(false);
+    const client = factory.client(connectOptions("127.0.0.1", 9100, { netns: other.fd }));
+    using now = currentNetns();
+    expect(now.id).toBe(home.id);
+    for (const fd of [client, ...made.map((m) => m.fd)]) libc.close(fd);
   });
 
   test("a listener of one family, without transparency", () => {

@@ -4,15 +4,18 @@ import type { ConnectOptions, ListenOptions, SocketFactory } from "@lateen/datap
 import { MeshError } from "@lateen/errors";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
-import { inNetns } from "./namespaces.ts";
+import { NetnsHome, inNetns } from "./namespaces.ts";
 import { decodeInet, encodeInet } from "./sockaddr.ts";
 import { systemError } from "./system-error.ts";
 
 const STREAM = k.SOCK_STREAM | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC;
 
+/** Runs something inside a namespace. */
+type Visit = (netns: number, fn: () => number) => number;
+
 /** A socket keeps the namespace it was made in for life, so only `socket()` itself runs inside. */
-function streamSocket(netns: number | null, domain: number): number {
-  return netns === null ? libc.socket(domain, STREAM, 0) : inNetns(netns, () => libc.socket(domain, STREAM, 0));
+function streamSocket(visit: Visit, netns: number | null, domain: number): number {
+  return netns === null ? libc.socket(domain, STREAM, 0) : visit(netns, () => libc.socket(domain, STREAM, 0));
 }
 
 /** Runs `prepare`, and closes the socket if that fails. */
@@ -64,10 +67,10 @@ function named<T>(what: string, run: () => T): T {
   }
 }
 
-function listener(o: ListenOptions): { readonly fd: number; readonly transparent: boolean } {
+function listener(visit: Visit, o: ListenOptions): { readonly fd: number; readonly transparent: boolean } {
   const family = ipFamily(o.address.ip);
   return named(`listen on ${o.address.ip} port ${o.address.port}`, () => {
-    const fd = streamSocket(o.netns, family === "ipv4" ? k.AF_INET : k.AF_INET6);
+    const fd = streamSocket(visit, o.netns, family === "ipv4" ? k.AF_INET : k.AF_INET6);
     return prepared(fd, () => {
       commonOptions(fd, o);
       if (family === "ipv6") libc.setsockoptInt(fd, k.SOL_IPV6, k.IPV6_V6ONLY, o.dualStack ? 0 : 1);
@@ -99,9 +102,9 @@ function sourceRefused(source: string, run: () => void): void {
   }
 }
 
-function client(o: ConnectOptions): number {
+function client(visit: Visit, o: ConnectOptions): number {
   const family = ipFamily(o.to.ip);
-  const fd = streamSocket(o.netns, family === "ipv4" ? k.AF_INET : k.AF_INET6);
+  const fd = streamSocket(visit, o.netns, family === "ipv4" ? k.AF_INET : k.AF_INET6);
   return prepared(fd, () => {
     commonOptions(fd, o);
     libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1);
@@ -133,4 +136,20 @@ function originalDestination(fd: number): SocketAddress | null {
  * Its functions throw MeshError UNAVAILABLE (or DENIED, without privilege) whose message names the address.
  * @see the data-plane contract, sections 4.2 to 4.4
  */
-export const socketFactory: SocketFactory = { listener, client, originalDestination };
+export const socketFactory: SocketFactory = {
+  listener: (o) => listener(inNetns, o),
+  client: (o) => client(inNetns, o),
+  originalDestination,
+};
+
+/** The same for a thread that makes many and never changes its own namespace. Dispose of it before the thread ends. */
+export function threadSocketFactory(): SocketFactory & Disposable {
+  const home = new NetnsHome();
+  const visit: Visit = (netns, fn) => home.visit(netns, fn);
+  return {
+    listener: (o) => listener(visit, o),
+    client: (o) => client(visit, o),
+    originalDestination,
+    [Symbol.dispose]: () => home[Symbol.dispose](),
+  };
+}
