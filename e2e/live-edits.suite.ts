@@ -158,10 +158,12 @@ export function liveEditsSuite(mesh: () => TestMesh): void {
       await problems([]);
     });
 
-    test("a policy that no part here can enforce is said to be none", TIMEOUT, async () => {
+    test("a policy bound to what does not exist is reported, and changes nothing", TIMEOUT, async () => {
       const target = `targetRefs: [{ group: "", kind: Service, name: nowhere }]`;
       save("second.yaml", policy("for-a-waypoint", `{ ${target}, action: DENY, rules: [{}] }`));
-      await problems([/\/second\.yaml:1: AuthorizationPolicy pair\/for-a-waypoint: bound to a waypoint by targetRefs/]);
+      await problems([
+        /\/second\.yaml:1: AuthorizationPolicy pair\/for-a-waypoint: Service pair\/nowhere was not found/,
+      ]);
       await unchanged();
     });
   });
