@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { type Backoff, type Clock, createBackoff, systemClock } from "@lateen/lifecycle";
+import { startInBackground } from "./background-priority.ts";
 import type { BoundedLog } from "./bounded-log.ts";
 
 export type ProcessState = "waiting" | "running" | "backing-off" | "ended";
@@ -129,6 +130,7 @@ class Supervised implements SupervisedProcess {
     const exit = Promise.withResolvers<ProcessExit>();
     log.write(`-- ${name}: a successor starts\n`);
     const child = this.#spawn(exit.resolve);
+    if (child?.pid !== undefined) startInBackground(child.pid);
     const late = this.#clock.after(deadlineMs, () => child?.kill("SIGKILL"));
     const successor: Successor = { child, exit: exit.promise, startedMs: this.#clock.nowMs(), done: resolve };
     this.#successor = successor;

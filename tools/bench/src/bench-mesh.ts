@@ -10,14 +10,14 @@ export const ECHO_PORT = 7007;
 const ECHO_SERVER = fileURLToPath(new URL("./echo-server.ts", import.meta.url));
 const RELAY = fileURLToPath(new URL("./relay.ts", import.meta.url));
 
-interface PodSpec {
+export interface PodSpec {
   readonly namespace: "meshed" | "plain";
   readonly name: string;
   readonly node: "node-1" | "node-2";
   readonly commands: readonly (readonly string[])[];
 }
 
-const object = ({ namespace, name, node, commands }: PodSpec): object => ({
+export const object = ({ namespace, name, node, commands }: PodSpec): object => ({
   apiVersion: "v1",
   kind: "Pod",
   metadata: { name, namespace, labels: { app: name } },
@@ -29,7 +29,7 @@ const object = ({ namespace, name, node, commands }: PodSpec): object => ({
 });
 
 /** A headless Service: its name stands for the pod's own address, so that nothing is in between. */
-const headless = ({ namespace, name }: PodSpec): object => ({
+export const headless = ({ namespace, name }: PodSpec): object => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: { name, namespace },
@@ -92,13 +92,18 @@ function makeCertificate(folder: string): void {
   cpSync(at("cert"), at("root"));
 }
 
+/** The namespaces of every bench: one in the mesh, one outside. */
+export function copyNamespaces(folder: string): void {
+  cpSync(fileURLToPath(new URL("../mesh/namespaces.yaml", import.meta.url)), join(folder, "namespaces.yaml"));
+}
+
 /** Writes the manifests of the bench's mesh. @returns their folder */
 export function writeBenchMesh(home: string, fortio: string): string {
   const certificates = join(home, "certificates");
   makeCertificate(certificates);
   const folder = join(home, "mesh");
   mkdirSync(folder, { recursive: true });
-  cpSync(fileURLToPath(new URL("../mesh/namespaces.yaml", import.meta.url)), join(folder, "namespaces.yaml"));
+  copyNamespaces(folder);
   const all = pods(fortio, certificates);
   writeFileSync(
     join(folder, "pods.json"),

@@ -3,21 +3,25 @@ import { parseArgs } from "node:util";
 import { MeshError } from "@lateen/errors";
 import { benchControlPlane, missedControlPlane, renderControlPlane } from "./control-plane.ts";
 import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
+import { benchHotRestart, missedHotRestart, renderHotRestart } from "./hot-restart.ts";
 import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
 import { missedFigures } from "./asked-figures.ts";
 import { benchTunnel, renderTunnel, saveReport } from "./tunnel.ts";
 
-const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N]
+const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N] [--restarts N]
 
   tunnel   throughput, latency and cost of a connection: no mesh, bare relays, Lateen, and ZTUNNEL_BIN when set;
            loads: ${Object.keys(LOADS).join(", ")} (default ${DEFAULT_LOADS.join(", ")})
   control-plane  what translation costs by the size of a cluster, and what one change costs
+  hot-restart  ztunnels replaced under load, in turn: what was cut, what was wrong, how long it stood still
   enrol    200 pods captured on one node, one after another: from request to verified
 
   --check      exit with 1 when a figure that is asked for is missed
   --rounds N   interleaved rounds of tunnel (default 3)
   --seconds N  length of each load of tunnel (default 3)
-  --connections N  idle connections of tunnel, to see what one costs (default 500)
+  --connections N  idle connections of tunnel, to see what one costs (default 500); of hot-restart, half of them at rest
+  --restarts N  of hot-restart (default 6; 50 for the figure)
+  --megabits N  of hot-restart, all connections together (default 200)
 `;
 
 interface Outcome {
@@ -25,7 +29,7 @@ interface Outcome {
   readonly missed: readonly string[];
 }
 
-type Flags = { readonly rounds: number; readonly seconds: number; readonly connections: number };
+type Flags = Readonly<Record<"rounds" | "seconds" | "connections" | "restarts" | "megabits", number>>;
 
 const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]) => Promise<Outcome>>> = {
   tunnel: async (flags, loads) => {
@@ -39,6 +43,11 @@ const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]
     const report = benchControlPlane();
     const text = `${renderControlPlane(report)}written to ${saveReport("control-plane", report)}\n`;
     return Promise.resolve({ text, missed: missedControlPlane(report) });
+  },
+  "hot-restart": async (flags) => {
+    const report = await benchHotRestart(flags);
+    const text = `${renderHotRestart(report)}written to ${saveReport("hot-restart", report)}\n`;
+    return { text, missed: missedHotRestart(report) };
   },
   enrol: async () => {
     const report = await benchEnrol();
@@ -62,6 +71,8 @@ async function main(args: readonly string[]): Promise<number> {
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "3" },
       connections: { type: "string", default: "500" },
+      restarts: { type: "string", default: "6" },
+      megabits: { type: "string", default: "200" },
     },
   });
   const [name = "", ...loads] = positionals;
@@ -70,6 +81,8 @@ async function main(args: readonly string[]): Promise<number> {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     connections: Number(values.connections),
+    restarts: Number(values.restarts),
+    megabits: Number(values.megabits),
   };
   const usable = Object.values(flags).every((n) => Number.isInteger(n) && n > 0);
   if (values.help || bench === undefined || !usable || !areLoads(loads) || (name !== "tunnel" && loads.length > 0)) {

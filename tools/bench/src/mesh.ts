@@ -44,6 +44,8 @@ export interface HeldProgram {
   /** Ends its input. */
   release(): void;
   readonly ended: Promise<void>;
+  /** All that it printed, once it has ended. */
+  readonly output: Promise<string>;
 }
 
 /** A local mesh for a bench: brought up from a folder, asked through `lateenctl`, taken down at the end. */
@@ -80,6 +82,11 @@ export class BenchMesh implements AsyncDisposable {
     });
   }
 
+  /** `lateenctl` about this mesh. */
+  lateenctl(args: readonly string[]): Promise<Run> {
+    return this.ctl([...args, "--mesh", this.#name], { timeoutMs: 120_000 });
+  }
+
   /** Runs a program in a pod (`name.namespace`) and gives what it printed. */
   async exec(pod: string, command: readonly string[], timeoutMs = 60_000): Promise<string> {
     return (await this.ctl(["local", "exec", "--mesh", this.#name, pod, "--", ...command], { timeoutMs })).stdout;
@@ -92,13 +99,15 @@ export class BenchMesh implements AsyncDisposable {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, LATEEN_STATE_HOME: this.#home },
     });
+    const out: string[] = [];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => out.push(text));
     const ended = once(child, "close").then(() => undefined);
     const early = ended.then(() => {
       throw new MeshError(Code.Unavailable, `${command.join(" ")} in ${pod} ended before it was ready`);
     });
     const firstLine = Promise.race([once(child.stdout, "data").then(() => undefined), early]);
     early.catch(() => undefined); // heard by whoever waits for the first line
-    return { firstLine, release: () => void child.stdin.end(), ended };
+    return { firstLine, release: () => void child.stdin.end(), ended, output: ended.then(() => out.join("")) };
   }
 
   /** Processes of this mesh, and of no other, whose command line holds every one of `parts`. */

@@ -6,6 +6,7 @@ import { STATE_FORMAT, type StateFormat } from "../handover/state-format.ts";
 import { Successor } from "../handover/successor.ts";
 import type { Summary } from "../handover/summary.ts";
 import type { PodListener } from "../messages.ts";
+import { raiseOwnPriority } from "./own-priority.ts";
 import type { DataThreads, MovingMessage } from "./data-threads.ts";
 
 export interface HandOverOptions {
@@ -75,6 +76,7 @@ export class HandOver implements Disposable {
 
   /** A pod's listeners from the predecessor, as soon as they are known; the caller owns their descriptors. */
   async listenersOf(uid: string): Promise<readonly PodListener[]> {
+    if (this.#successor !== null) raiseOwnPriority(this.#o.log);
     await this.#successor?.listeners();
     return this.#successor?.takePod(uid) ?? [];
   }

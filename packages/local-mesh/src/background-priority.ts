@@ -1,0 +1,25 @@
+import fs from "node:fs";
+import os from "node:os";
+
+/** CAP_SYS_NICE */
+const MAY_RAISE = 1n << 23n;
+const BACKGROUND = 10;
+
+/** Whether a priority that was lowered can be raised again: the kernel asks for a right on the machine, not in a user namespace. */
+function mayRaise(): boolean {
+  const map = fs.readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/);
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(fs.readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return map.join(" ") === "0 0 4294967295" && (BigInt(`0x${effective}`) & MAY_RAISE) !== 0n;
+}
+
+/**
+ * Lets a process that just starts leave the processor to those that serve: loading a program keeps a core busy for a second. It
+ * is to raise itself again before it serves; where it could not, nothing is changed.
+ */
+export function startInBackground(pid: number): void {
+  try {
+    if (mayRaise()) os.setPriority(pid, BACKGROUND);
+  } catch {
+    // it has ended already, or the machine forbids it: then it starts as it would have
+  }
+}
