@@ -31,7 +31,7 @@ async function main(): Promise<number> {
   const writeLine = lineWriter(process.stdout);
   const { env } = config.value;
   const logging = createLogging({
-    write: writeLine,
+    write: (line) => writeLine(line),
     nowMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1_000),
     format: env.LOG_FORMAT === "json" ? "json" : "text",
     levels: levels.value,
