@@ -13,6 +13,11 @@ export interface WorkerEvents {
 /** How long a thread may take to come to its end before it is made to. */
 const STOP_TIMEOUT_MS = 2_000;
 
+/**
+ * A data thread's garbage is small and dies young. With V8's own size it would hold tens of megabytes of it before a first look.
+ */
+const RESOURCES = { maxYoungGenerationSizeMb: 6 } as const;
+
 /** One data thread, whichever driver it runs on: one with a loop of its own sleeps in the kernel, and is woken for a message. */
 export class DataWorker implements AsyncDisposable {
   readonly #worker: Worker;
@@ -26,7 +31,7 @@ export class DataWorker implements AsyncDisposable {
     // The same file name serves sources and the build: the worker is this module's neighbour in either.
     const entry = new URL(`../data/main.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
     const work: ThreadWork = { start, bell: this.#bell?.ends ?? null };
-    const worker = new Worker(entry, { workerData: work });
+    const worker = new Worker(entry, { workerData: work, resourceLimits: RESOURCES });
     this.#worker = worker;
     worker.on("message", events.message);
     worker.on("error", (error) => events.died(error instanceof Error ? (error.stack ?? error.message) : String(error)));
