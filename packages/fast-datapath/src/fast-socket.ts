@@ -37,6 +37,11 @@ const OVER = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const POINTED_BYTES = 2048;
 /** What is collected in one batch leaves early when it is more than this, so that `write` can tell whether the kernel is full. */
 const MAX_COLLECTED = 262_144;
+/**
+ * More than every stream of a tunnel can write with one batch each, before it hears that it is to wait: a writer beyond this
+ * ignores what it was told.
+ */
+const MAX_WAITING = 64 * 1024 * 1024;
 
 /** A connected TCP socket as a stream: a descriptor, and what waits to be sent. One shape for life. */
 export class FastSocket implements SocketStream, Pollable, Source, Flushable {
@@ -255,7 +260,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   #mayGoOn(): boolean {
-    if (this.#waiting === null) return true;
+    if (this.#waiting === null || this.#closed !== null) return true;
     this.#blocked = true;
     return false;
   }
@@ -273,8 +278,11 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   #wait(bytes: Uint8Array): void {
+    if (this.#closed !== null) return;
     this.#waiting ??= new OutQueue(this.#loop.blocks);
-    this.#waiting.push(bytes);
+    if (this.#waiting.bytes + bytes.length > MAX_WAITING)
+      this.#close({ t: "failed", why: "writer ignores back-pressure" }, "reset");
+    else this.#waiting.push(bytes);
   }
 
   #sendEnd(): void {

@@ -157,6 +157,20 @@ describe("what a callback throws", () => {
   });
 });
 
+test("a writer that will not wait is cut off, and what it wrote is let go", () => {
+  const [a, b] = pair();
+  b.stream.pause();
+  const block = new Uint8Array(1024 * 1024);
+  for (let i = 0; i < 200 && a.closed === null; i++) {
+    a.stream.write(block);
+    path.turn(0);
+  }
+  expect(a.closed).toEqual({ t: "failed", why: "writer ignores back-pressure" });
+  expect(a.stream.buffered).toBe(0);
+  b.stream.resume();
+  until(() => b.closed !== null);
+});
+
 test("a tenant with many busy connections does not slow down another's", () => {
   const busy = Array.from({ length: 16 }, () => pair("busy"));
   const [quietA, quietB] = pair("quiet");
