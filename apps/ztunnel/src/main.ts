@@ -1,62 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import process from "node:process";
-import { cgroupCpuFiles, grantedCpus } from "@lateen/config";
-import { createLogging, parseLevels } from "@lateen/telemetry";
-import { lineWriter } from "./line-writer.ts";
-import { loadStaticMesh } from "./load-static-mesh.ts";
-import { readConfig } from "./read-config.ts";
-import { startZtunnel } from "./wire.ts";
-import { workerThreads } from "./worker-threads.ts";
+import { runZtunnel } from "./run-ztunnel.ts";
 
-const VERSION = "0.0.0";
-
-function cpus(): number {
-  const own = existsSync("/proc/self/cgroup") ? readFileSync("/proc/self/cgroup", "utf8") : "";
-  const files = cgroupCpuFiles(own).filter((file) => existsSync(file));
-  return grantedCpus(new Map(files.map((file) => [file, readFileSync(file, "utf8")])), availableParallelism());
-}
-
-const readText = (path: string): string | null => (existsSync(path) ? readFileSync(path, "utf8") : null);
-
-async function main(): Promise<number> {
-  const config = await readConfig(process.env, readText);
-  const levels = parseLevels(config.ok ? config.value.env.RUST_LOG : "info");
-  const mesh = config.ok ? await loadStaticMesh(config.value.staticConfig, readText) : config;
-  if (!config.ok || !levels.ok || !mesh.ok) {
-    const wrong = [config, levels, mesh].find((r) => !r.ok);
-    process.stderr.write(`${wrong?.ok === false ? wrong.error.message : ""}\n`);
-    return 2;
-  }
-  const writeLine = lineWriter(process.stdout);
-  const { env } = config.value;
-  const logging = createLogging({
-    write: (line) => writeLine(line),
-    nowMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1_000),
-    format: env.LOG_FORMAT === "json" ? "json" : "text",
-    levels: levels.value,
-  });
-  const log = logging.logger("ztunnel");
-  const signalled = new Promise<null>((resolve) => {
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(null));
-  });
-  await using proxy = await startZtunnel({
-    config: config.value,
-    logging,
-    levels: levels.value,
-    writeLine,
-    threads: workerThreads(config.value.threads, cpus()),
-    staticMesh: mesh.value,
-    version: VERSION,
-  });
-  const fault = await Promise.race([signalled, proxy.ended]);
-  if (fault === null) log.info("draining", { deadline: `${config.value.drainMs}ms` });
-  else log.error("cannot go on; draining", { error: fault });
-  await proxy.drain();
-  return fault === null ? 0 : 1;
-}
-
-process.exitCode = await main().catch((error: unknown) => {
+process.exitCode = await runZtunnel(process.env).catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   return 1;
 });

@@ -3,20 +3,22 @@ import { type Result, ok } from "@lateen/errors";
 import type { Kind, Versions } from "@lateen/handover";
 
 /**
- * The formats of states that this program knows: its own, and how to rewrite a state as the version before had it, and back.
- * Whoever changes a state so that the version before could not read it raises `newest` and says here how to get from one to the
- * other.
+ * The formats of states that this program knows. Whoever changes a state so that the version before could not read it raises
+ * `newest` and `own`, and says in `write` and `read` how to get from this version's states to the ones before, and back.
  */
 export interface StateFormat {
   readonly versions: Versions;
-  readonly toOlder: (kind: Kind, state: Plain) => Plain;
-  readonly fromOlder: (kind: Kind, state: Plain) => Plain;
+  /** The format that the data threads write and read; the others are rewritten on the way. */
+  readonly own: number;
+  readonly write: (version: number, kind: Kind, own: Plain) => Plain;
+  readonly read: (version: number, kind: Kind, state: Plain) => Plain;
 }
 
 export const STATE_FORMAT: StateFormat = {
   versions: { newest: 1, oldest: 1 },
-  toOlder: (_, state) => state,
-  fromOlder: (_, state) => state,
+  own: 1,
+  write: (_version, _kind, own) => own,
+  read: (_version, _kind, state) => state,
 };
 
 function rewritten(state: Uint8Array, rewrite: (value: Plain) => Plain): Result<Uint8Array> {
@@ -26,10 +28,10 @@ function rewritten(state: Uint8Array, rewrite: (value: Plain) => Plain): Result<
 
 /** A state of our own as the agreed version has it. */
 export function toVersion(f: StateFormat, version: number, kind: Kind, state: Uint8Array): Result<Uint8Array> {
-  return version === f.versions.newest ? ok(state) : rewritten(state, (value) => f.toOlder(kind, value));
+  return version === f.own ? ok(state) : rewritten(state, (value) => f.write(version, kind, value));
 }
 
 /** A state of the agreed version as our own. */
 export function fromVersion(f: StateFormat, version: number, kind: Kind, state: Uint8Array): Result<Uint8Array> {
-  return version === f.versions.newest ? ok(state) : rewritten(state, (value) => f.fromOlder(kind, value));
+  return version === f.own ? ok(state) : rewritten(state, (value) => f.read(version, kind, value));
 }
