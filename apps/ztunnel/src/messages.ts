@@ -102,8 +102,7 @@ export type FromThread =
   | { readonly t: "pod-started"; readonly id: number; readonly error: string | null }
   | { readonly t: "pod-stopped"; readonly id: number }
   | { readonly t: "want-identity"; readonly identity: string }
-  /** Finished lines, in order. */
-  | { readonly t: "log"; readonly lines: readonly string[] }
+  | { readonly t: "log"; readonly line: string }
   | { readonly t: "report"; readonly id: number; readonly report: ThreadReport }
   | { readonly t: "drained" }
   | {

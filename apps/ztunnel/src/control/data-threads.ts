@@ -5,7 +5,7 @@ import { DataWorker } from "./data-worker.ts";
 /** What the rest of the control thread hears from the data threads. */
 export interface ThreadEvents {
   readonly wantIdentity: (identity: string) => void;
-  readonly log: (lines: readonly string[]) => void;
+  readonly log: (line: string) => void;
   /** A data thread ended by itself. Its listeners are gone, so the process cannot go on honestly. */
   readonly died: (why: string) => void;
   /** What a thread says in a hand-over. */
@@ -166,7 +166,7 @@ export class DataThreads implements AsyncDisposable {
       case "want-identity":
         return events.wantIdentity(message.identity);
       case "log":
-        return events.log(message.lines);
+        return events.log(message.line);
       case "pod-started":
         return this.#started(message.id, message.error);
       case "pod-stopped": {

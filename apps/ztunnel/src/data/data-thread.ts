@@ -6,7 +6,6 @@ import type { PodListener } from "../messages.ts";
 import type { FromThread, ThreadStart, ToThread } from "../messages.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
-import { LineBatch } from "./line-batch.ts";
 import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
 import { ThreadMoves } from "./moving/thread-moves.ts";
@@ -44,8 +43,7 @@ export class DataThread {
   constructor(world: ThreadWorld, start: ThreadStart) {
     const { config } = start;
     this.#world = world;
-    const batch = new LineBatch(world);
-    this.#lines = new LineBudget((line) => batch.add(line));
+    this.#lines = new LineBudget((line) => world.post({ t: "log", line }));
     this.#logging = createLogging({
       write: (line) => this.#lines.write(line),
       nowMicros: world.nowMicros,
