@@ -186,6 +186,10 @@ const liveEdit: Proof = {
   claim: "a policy edited while connections are open closes exactly those that it now forbids, within a second",
   show: async (mesh) => {
     const [frontend, catalog, status] = [mesh.pod("frontend"), mesh.pod("catalog", "node-2"), mesh.pod("status")];
+    // Those of the earlier proofs may still be ending: counted now, they would hide the new ones.
+    await mesh.until("the earlier connections' end", async () => {
+      return (await mesh.inbound(catalog)) + (await mesh.inbound(status)) === 0;
+    });
     const before = [await mesh.inbound(catalog), await mesh.inbound(status)];
     const forbidden = mesh.get(frontend, `http://${mesh.ip(catalog)}:8080/ticks`, { timeoutMs: 15_000 });
     let keptEnded = false;
