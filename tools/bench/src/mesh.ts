@@ -116,7 +116,11 @@ export class BenchMesh implements AsyncDisposable {
       readonly daemonPid: number;
     };
     const above = parents();
-    const within = (pid: number): boolean => pid === record.daemonPid || (pid > 1 && within(above.get(pid) ?? 0));
+    // Below the daemon, not the daemon itself: its own command line names the programs that it starts.
+    const within = (pid: number): boolean => {
+      const parent = above.get(pid) ?? 0;
+      return parent === record.daemonPid || (parent > 1 && within(parent));
+    };
     return [...above.keys()].filter((pid) => {
       const line = commandOf(pid);
       return parts.every((part) => line.includes(part)) && within(pid);
