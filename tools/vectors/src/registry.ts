@@ -2,6 +2,7 @@ import { driver as cliGoldens } from "./drivers/cli-goldens.ts";
 import { driver as http2Requirements } from "./drivers/http2-requirements.ts";
 import { driver as ambientIndexScenarios } from "./drivers/ambient-index-scenarios.ts";
 import { driver as ambientIndexUnits } from "./drivers/ambient-index-units.ts";
+import { driver as gatewayDeployments } from "./drivers/gateway-deployments.ts";
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
 import { driver as ztunnelConfig } from "./drivers/ztunnel-config.ts";
@@ -16,6 +17,7 @@ export const drivers: readonly SuiteDriver[] = [
   cliGoldens,
   ambientIndexScenarios,
   ambientIndexUnits,
+  gatewayDeployments,
   http2Requirements,
   iptablesGoldens,
   matchingRules,
