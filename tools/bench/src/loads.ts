@@ -21,7 +21,17 @@ export interface Track {
 export type LoadName = keyof typeof LOADS;
 
 /** Loads of the tunnel bench, in the order in which they run. */
-export const LOADS = { bulk, requests, latency, connections, small } as const;
+export const LOADS = {
+  bulk,
+  bulk1: (on: Track) => stream(on, 1, ""),
+  bulk1R: (on: Track) => stream(on, 1, "R"),
+  bulk8: (on: Track) => stream(on, 8, ""),
+  bulk8R: (on: Track) => stream(on, 8, "R"),
+  requests,
+  latency,
+  connections,
+  small,
+} as const;
 export const DEFAULT_LOADS: readonly LoadName[] = ["bulk", "requests", "latency", "connections"];
 
 export const costOf = (on: Track): ProcessCost => processCost(on.pids);
@@ -35,17 +45,22 @@ async function timed<T>(on: Track, work: () => Promise<T>): Promise<readonly [T,
 /** A figure of the proxies; without proxies there is none. */
 const perProxy = (on: Track, name: string, value: number): Metrics => (on.pids.length === 0 ? {} : { [name]: value });
 
-/** `iperf3` with one stream and with eight, in both directions (`R`: the server sends). */
+/** `iperf3` with so many streams in one direction (`R`: the server sends). */
+async function stream(on: Track, streams: 1 | 8, direction: "" | "R"): Promise<Metrics> {
+  const argv = ["iperf3", "-J", "-c", on.server, "-p", `${BULK_PORT}`, "-P", `${streams}`, "-t", `${on.seconds}`];
+  const [out, cpuSec] = await timed(on, () => on.mesh.exec(on.client, direction === "R" ? [...argv, "-R"] : argv));
+  const { gbps, gigabytes } = readIperf(out);
+  return {
+    [`gbps${streams}${direction}`]: gbps,
+    ...perProxy(on, `cpuSecPerGB${streams}${direction}`, cpuSec / gigabytes),
+  };
+}
+
+/** One stream and eight, in both directions. */
 async function bulk(on: Track): Promise<Metrics> {
   const metrics: Metrics = {};
-  for (const streams of [1, 8])
-    for (const direction of ["", "R"]) {
-      const argv = ["iperf3", "-J", "-c", on.server, "-p", `${BULK_PORT}`, "-P", `${streams}`, "-t", `${on.seconds}`];
-      const [out, cpuSec] = await timed(on, () => on.mesh.exec(on.client, direction === "R" ? [...argv, "-R"] : argv));
-      const { gbps, gigabytes } = readIperf(out);
-      metrics[`gbps${streams}${direction}`] = gbps;
-      Object.assign(metrics, perProxy(on, `cpuSecPerGB${streams}${direction}`, cpuSec / gigabytes));
-    }
+  for (const streams of [1, 8] as const)
+    for (const direction of ["", "R"] as const) Object.assign(metrics, await stream(on, streams, direction));
   return metrics;
 }
 

@@ -6,12 +6,14 @@ import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
 import { benchHotRestart, missedHotRestart, renderHotRestart } from "./hot-restart.ts";
 import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
 import { missedFigures } from "./asked-figures.ts";
-import { benchTunnel, renderTunnel, saveReport } from "./tunnel.ts";
+import { benchTunnel, profileTunnel, renderTunnel, saveReport, variantNames } from "./tunnel.ts";
 
-const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N] [--restarts N]
+const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N] [--only VARIANTS]
 
   tunnel   throughput, latency and cost of a connection: no mesh, bare relays, Lateen, and ZTUNNEL_BIN when set;
            loads: ${Object.keys(LOADS).join(", ")} (default ${DEFAULT_LOADS.join(", ")})
+  tunnel profile  our own proxies under each of these loads: which functions took the time, and a flame graph (SVG) of the
+           busiest data thread of either node
   control-plane  what translation costs by the size of a cluster, and what one change costs
   hot-restart  ztunnels replaced under load, in turn: what was cut, what was wrong, how long it stood still
   enrol    200 pods captured on one node, one after another: from request to verified
@@ -19,7 +21,9 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
   --check      exit with 1 when a figure that is asked for is missed
   --rounds N   interleaved rounds of tunnel (default 3)
   --seconds N  length of each load of tunnel (default 3)
-  --connections N  idle connections of tunnel, to see what one costs (default 500); of hot-restart, half of them at rest
+  --connections N  idle connections of tunnel, to see what one costs (default 500, 0: none); of hot-restart, half of them
+                   at rest
+  --only VARIANTS  of tunnel, parted by commas: none, tcp-relay, tls-relay, lateen, ztunnel (default all)
   --restarts N  of hot-restart (default 6; 50 for the figure)
   --megabits N  of hot-restart, all connections together (default 200)
 `;
@@ -29,9 +33,15 @@ interface Outcome {
   readonly missed: readonly string[];
 }
 
-type Flags = Readonly<Record<"rounds" | "seconds" | "connections" | "restarts" | "megabits", number>>;
+type Flags = Readonly<Record<"rounds" | "seconds" | "connections" | "restarts" | "megabits", number>> & {
+  readonly only: readonly string[];
+};
 
 const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]) => Promise<Outcome>>> = {
+  "tunnel profile": async (flags, loads) => {
+    const text = await profileTunnel({ ...flags, loads: loads.length === 0 ? DEFAULT_LOADS : loads });
+    return { text, missed: [] };
+  },
   tunnel: async (flags, loads) => {
     const report = await benchTunnel({ ...flags, loads: loads.length === 0 ? DEFAULT_LOADS : loads });
     return {
@@ -73,23 +83,34 @@ async function main(args: readonly string[]): Promise<number> {
       connections: { type: "string", default: "500" },
       restarts: { type: "string", default: "6" },
       megabits: { type: "string", default: "200" },
+      only: { type: "string", default: "" },
     },
   });
-  const [name = "", ...loads] = positionals;
+  const profiles = positionals[0] === "tunnel" && positionals[1] === "profile";
+  const [name = "", ...loads] = profiles ? ["tunnel profile", ...positionals.slice(2)] : positionals;
   const bench = benches[name];
-  const flags = {
+  const numbers = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     connections: Number(values.connections),
     restarts: Number(values.restarts),
     megabits: Number(values.megabits),
   };
-  const usable = Object.values(flags).every((n) => Number.isInteger(n) && n > 0);
-  if (values.help || bench === undefined || !usable || !areLoads(loads) || (name !== "tunnel" && loads.length > 0)) {
+  const only = values.only === "" ? [] : values.only.split(",");
+  const usable =
+    Object.entries(numbers).every(([of, n]) => Number.isInteger(n) && n >= (of === "connections" ? 0 : 1)) &&
+    only.every((variant) => variantNames.has(variant));
+  if (
+    values.help ||
+    bench === undefined ||
+    !usable ||
+    !areLoads(loads) ||
+    !(name.startsWith("tunnel") || loads.length === 0)
+  ) {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
-  const { text, missed } = await bench(flags, loads);
+  const { text, missed } = await bench({ ...numbers, only }, loads);
   process.stdout.write(text);
   for (const figure of missed) process.stdout.write(`missed  ${figure}\n`);
   return values.check && missed.length > 0 ? 1 : 0;

@@ -4,6 +4,7 @@ import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code, MeshError } from "@lateen/errors";
+import { meshFolders, openMeshClient } from "@lateen/local-mesh";
 
 const LATEENCTL = fileURLToPath(new URL("../../../apps/cli/src/main.ts", import.meta.url));
 
@@ -85,6 +86,15 @@ export class BenchMesh implements AsyncDisposable {
   /** `lateenctl` about this mesh. */
   lateenctl(args: readonly string[]): Promise<Run> {
     return this.ctl([...args, "--mesh", this.#name], { timeoutMs: 120_000 });
+  }
+
+  /** Asks the proxy of a node, at its own port for administration. */
+  async admin(node: string, path: string): Promise<string> {
+    const env = { ...process.env, LATEEN_STATE_HOME: this.#home };
+    const folders = meshFolders({ mesh: this.#name, env, uid: process.getuid?.() ?? 0 });
+    if (!folders.ok) throw folders.error;
+    const client = await openMeshClient(folders.value);
+    return client.ztunnelAdmin(node, "POST", path);
   }
 
   /** Runs a program in a pod (`name.namespace`) and gives what it printed. */

@@ -5,6 +5,7 @@ import { writeBenchMesh } from "./bench-mesh.ts";
 import { type LoadName, LOADS, type Metrics, type Track, costOf, idle } from "./loads.ts";
 import { BenchMesh } from "./mesh.ts";
 import { describeMachine, machineTime } from "./process-cost.ts";
+import { profileLoad } from "./profile.ts";
 import { type Spread, formatSpread, ratioSpread, spread } from "./spread.ts";
 import { fortioProgram, requireProgram } from "./tools.ts";
 
@@ -13,8 +14,10 @@ export interface TunnelOptions {
   /** Seconds of each load. */
   readonly seconds: number;
   readonly loads: readonly LoadName[];
-  /** Connections held open to see what an idle one costs. */
+  /** Connections held open to see what an idle one costs; 0 leaves that out. */
   readonly connections: number;
+  /** Variants to run; empty for all. */
+  readonly only: readonly string[];
 }
 
 /** One way from the client to the server. */
@@ -49,6 +52,9 @@ const VARIANTS: readonly Variant[] = [
   },
   LATEEN,
 ];
+
+/** What `only` may name. */
+export const variantNames: ReadonlySet<string> = new Set([...VARIANTS.map((v) => v.name), "ztunnel"]);
 
 type Results = Map<string, Metrics[]>;
 
@@ -90,7 +96,8 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
       real === "" ? null : await BenchMesh.up("foreign", folder, { stateHome: home, ztunnel: real });
     if (foreign !== null)
       contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, mesh: foreign });
-    const results = await runRounds(contestants, fortio, o);
+    const chosen = contestants.filter(({ variant }) => o.only.length === 0 || o.only.includes(variant.name));
+    const results = await runRounds(chosen, fortio, o);
     const after = machineTime();
     return summarise(results, o.rounds, (after.stealSec - before.stealSec) / (after.totalSec - before.totalSec));
   } finally {
@@ -98,27 +105,44 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
   }
 }
 
+const trackOf = ({ variant, mesh }: Contestant, fortio: string, seconds: number): Track => ({
+  mesh,
+  client: variant.client,
+  server: variant.server,
+  pids: [...new Set(variant.proxies.flatMap((parts) => mesh.processes(parts)))],
+  fortio,
+  seconds,
+});
+
+/** Runs the loads through our own mesh, each under a profile. @returns what took the time, and where it is drawn */
+export async function profileTunnel(o: Pick<TunnelOptions, "seconds" | "loads">): Promise<string> {
+  requireProgram("iperf3", "install it, on Debian `apt-get install iperf3`");
+  const fortio = await fortioProgram();
+  const home = mkdtempSync(join(tmpdir(), "lateen-bench-"));
+  try {
+    await using mesh = await BenchMesh.up("profile", writeBenchMesh(home, fortio), { stateHome: home, ztunnel: null });
+    const track = trackOf({ variant: LATEEN, mesh }, fortio, o.seconds);
+    let text = "";
+    for (const load of o.loads) text += await profileLoad(mesh, load, () => LOADS[load](track));
+    return text;
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
 async function runRounds(contestants: readonly Contestant[], fortio: string, o: TunnelOptions): Promise<Results> {
   const results: Results = new Map();
-  const trackOf = ({ variant, mesh }: Contestant): Track => ({
-    mesh,
-    client: variant.client,
-    server: variant.server,
-    pids: [...new Set(variant.proxies.flatMap((parts) => mesh.processes(parts)))],
-    fortio,
-    seconds: o.seconds,
-  });
   for (let round = 0; round < o.rounds; round++)
     for (const contestant of rotated(contestants, round)) {
       const { name } = contestant.variant;
       process.stderr.write(`round ${round + 1} of ${o.rounds}: ${name}\n`);
-      const metrics = await runLoads(trackOf(contestant), o.loads);
+      const metrics = await runLoads(trackOf(contestant, fortio, o.seconds), o.loads);
       results.set(name, [...(results.get(name) ?? []), metrics]);
     }
   // Last: memory does not come back at once.
   for (const contestant of contestants) {
-    if (contestant.variant.proxies.length === 0) continue;
-    const perConnection = await idle(trackOf(contestant), o.connections);
+    if (contestant.variant.proxies.length === 0 || o.connections === 0) continue;
+    const perConnection = await idle(trackOf(contestant, fortio, o.seconds), o.connections);
     for (const metrics of results.get(contestant.variant.name) ?? []) metrics["rssPerIdleConnKiB"] = perConnection;
   }
   return results;

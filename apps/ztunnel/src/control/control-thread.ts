@@ -164,6 +164,8 @@ export class ControlThread implements AsyncDisposable {
       },
       quit: () => onEnd(null),
       takenOver: () => this.#handOver.summary,
+      startProfiles: () => this.#threads.startProfiles(),
+      stopProfiles: () => this.#threads.stopProfiles(),
     };
   }
 

@@ -132,6 +132,16 @@ export class DataThreads implements AsyncDisposable {
     return promise;
   }
 
+  /** Begins to note what each thread spends its time on. @throws as `ThreadProfile.start` */
+  async startProfiles(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.profile.start()));
+  }
+
+  /** @returns one profile per thread, in V8's JSON. @throws as `ThreadProfile.stop` */
+  stopProfiles(): Promise<readonly string[]> {
+    return Promise.all(this.#workers.map((worker) => worker.profile.stop()));
+  }
+
   /** Closes listeners, lets connections finish until `graceMs`, then ends them; resolves when none is left. */
   drain(graceMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { Bell } from "@lateen/fast-datapath";
 import type { DataPathDriver } from "../data-path-driver.ts";
 import type { FromThread, ThreadStart, ThreadWork, ToThread } from "../messages.ts";
+import { ThreadProfile } from "./thread-profile.ts";
 
 /** What is heard of one data thread. */
 export interface WorkerEvents {
@@ -20,6 +21,7 @@ const RESOURCES = { maxYoungGenerationSizeMb: 6 } as const;
 
 /** One data thread, whichever driver it runs on: one with a loop of its own sleeps in the kernel, and is woken for a message. */
 export class DataWorker implements AsyncDisposable {
+  readonly profile: ThreadProfile;
   readonly #worker: Worker;
   readonly #bell: Bell | null;
   readonly #ended: Promise<void>;
@@ -33,6 +35,7 @@ export class DataWorker implements AsyncDisposable {
     const work: ThreadWork = { start, bell: this.#bell?.ends ?? null };
     const worker = new Worker(entry, { workerData: work, resourceLimits: RESOURCES });
     this.#worker = worker;
+    this.profile = new ThreadProfile(worker, () => this.#bell?.ring());
     worker.on("message", events.message);
     worker.on("error", (error) => events.died(error instanceof Error ? (error.stack ?? error.message) : String(error)));
     this.#ended = new Promise((resolve) =>

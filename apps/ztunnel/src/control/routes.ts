@@ -1,4 +1,5 @@
 import { type Reply, type Routes, jsonReply } from "@lateen/admin-http";
+import { MeshError, httpStatus } from "@lateen/errors";
 import type { Readiness } from "@lateen/lifecycle";
 import {
   type Family,
@@ -23,6 +24,9 @@ export interface AdminSources {
   readonly quit: () => void;
   /** What was taken over from a predecessor; null while it goes on, or when there was none. */
   readonly takenOver: () => unknown;
+  /** What the data threads spend their time on, from one call to the other; a profile of each in V8's JSON. */
+  readonly startProfiles: () => Promise<void>;
+  readonly stopProfiles: () => Promise<readonly string[]>;
 }
 
 const LOGGING_HELP = `
@@ -44,7 +48,17 @@ function setLogging(sources: Pick<AdminSources, "levels" | "setLevels">, url: UR
   return { status: 200, body: `current log level is ${formatLevels(sources.levels.current())}\n` };
 }
 
-/** Port 15000, on the loopback only (dataplane 11.1). `/pods/UID` is ours: the CNI agent asks it before it says enrolled. */
+/** The answer, or what is wrong with the question. */
+const answered = (reply: Promise<Reply>): Promise<Reply> =>
+  reply.catch((e: unknown) => {
+    if (MeshError.is(e)) return { status: httpStatus[e.code], body: `${e.message}\n` };
+    throw e;
+  });
+
+/**
+ * Port 15000, on the loopback only (dataplane 11.1). `/pods/UID` is ours: the CNI agent asks it before it says enrolled; so is
+ * `/debug/cpuprofile/`.
+ */
 export function adminRoutes(sources: AdminSources): Routes {
   return {
     "GET /config_dump": async () => jsonReply(await sources.dump()),
@@ -56,6 +70,12 @@ export function adminRoutes(sources: AdminSources): Routes {
       return jsonReply(pod);
     },
     "GET /handover": () => jsonReply(sources.takenOver()),
+    "POST /debug/cpuprofile/start": () =>
+      answered(sources.startProfiles().then(() => ({ status: 200, body: "profiles run\n" }))),
+    "POST /debug/cpuprofile/stop": () =>
+      answered(
+        sources.stopProfiles().then((all) => ({ status: 200, type: "application/json", body: `[${all.join(",")}]\n` })),
+      ),
     "POST /logging": ({ url }) => setLogging(sources, url),
     "POST /quitquitquit": () => {
       sources.quit();

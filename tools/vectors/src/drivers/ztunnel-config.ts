@@ -96,6 +96,8 @@ async function adminLogging(input: JsonObject, expected: JsonObject, file: Suite
     pod: () => Promise.resolve(null),
     quit: () => undefined,
     takenOver: () => null,
+    startProfiles: () => Promise.resolve(),
+    stopProfiles: () => Promise.resolve([]),
   });
   const { method, path } = object(input["request"]);
   const handler = routes[`${text(method)} /logging`];
