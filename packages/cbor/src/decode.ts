@@ -7,13 +7,18 @@ export type Plain =
 
 class Bad extends Error {}
 
-const text = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Texts of at most so many bytes are looked for among those that came before: keys, and names that come again and again. */
+const MAX_KNOWN_BYTES = 64;
+const KNOWN = 512;
 
 /** Reads one value; thrown `Bad` never leaves `decodeCbor`. */
 class Cursor {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   at = 0;
+  readonly #known: (string | undefined)[] = [];
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -51,8 +56,31 @@ class Cursor {
   }
 
   text(length: number): string {
+    if (length > MAX_KNOWN_BYTES) return this.#decode(length);
+    const { bytes } = this;
+    const from = this.take(length);
+    let hash = length;
+    for (let i = from; i < from + length; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0; // `take` has proven the range
+    const slot = hash & (KNOWN - 1);
+    const known = this.#known[slot];
+    if (known !== undefined && this.#isAt(known, from, length)) return known;
+    this.at = from;
+    const made = this.#decode(length);
+    this.#known[slot] = made;
+    return made;
+  }
+
+  /** Whether an ASCII text is what lies there. Of any other no byte equals its character, or it has more bytes than those. */
+  #isAt(text: string, from: number, length: number): boolean {
+    if (text.length !== length) return false;
+    for (let i = 0; i < length; i++)
+      if (text.charCodeAt(i) !== this.bytes[from + i] || this.bytes[from + i]! > 0x7f) return false;
+    return true;
+  }
+
+  #decode(length: number): string {
     try {
-      return text.decode(this.span(length));
+      return utf8.decode(this.span(length));
     } catch (error) {
       if (error instanceof Bad) throw error;
       throw new Bad("a text is not UTF-8");
@@ -80,7 +108,7 @@ class Cursor {
       case Major.Text:
         return this.text(argument);
       case Major.List:
-        return Array.from({ length: this.count(argument, 1) }, () => this.value(depth + 1));
+        return this.list(this.count(argument, 1), depth);
       case Major.Record:
         return this.record(this.count(argument, 2), depth);
       default:
@@ -95,15 +123,24 @@ class Cursor {
     throw new Bad("an unknown simple value is in it");
   }
 
+  list(items: number, depth: number): readonly Plain[] {
+    const list: Plain[] = [];
+    for (let i = 0; i < items; i++) list.push(this.value(depth + 1));
+    return list;
+  }
+
   record(fields: number, depth: number): { readonly [key: string]: Plain } {
-    const entries = new Map<string, Plain>();
+    const record: Record<string, Plain> = {};
     for (let i = 0; i < fields; i++) {
       const key = this.value(depth + 1);
       if (typeof key !== "string") throw new Bad("a key is not a text");
-      if (entries.has(key)) throw new Bad("a key comes twice");
-      entries.set(key, this.value(depth + 1));
+      if (Object.hasOwn(record, key)) throw new Bad("a key comes twice");
+      const value = this.value(depth + 1);
+      if (key === "__proto__")
+        Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
+      else record[key] = value;
     }
-    return Object.fromEntries(entries); // defines own properties, whatever they are called
+    return record;
   }
 }
 

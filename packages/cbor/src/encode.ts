@@ -2,7 +2,7 @@ import { Code, MeshError } from "@lateen/errors";
 import { FLOAT64, MAX_DEPTH, Major, SIMPLE_FALSE, SIMPLE_NULL, SIMPLE_TRUE } from "./format.ts";
 
 const START_BYTES = 256;
-const text = new TextEncoder();
+const utf8 = new TextEncoder();
 const bug = (what: string): MeshError => new MeshError(Code.Bug, `Cannot encode plain data: ${what}`);
 
 class Writer {
@@ -57,6 +57,23 @@ class Writer {
     this.#out.set(value, at);
   }
 
+  /** Most texts are ASCII and short, where asking the encoder costs more than the text. */
+  text(value: string): void {
+    const { length } = value;
+    const before = this.#at;
+    this.head(Major.Text, length);
+    const at = this.#take(length);
+    const out = this.#out;
+    for (let i = 0; i < length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit < 0x80) out[at + i] = unit;
+      else {
+        this.#at = before;
+        return this.bytes(Major.Text, utf8.encode(value));
+      }
+    }
+  }
+
   done(): Uint8Array {
     return this.#out.subarray(0, this.#at);
   }
@@ -67,7 +84,7 @@ function write(w: Writer, value: unknown, depth: number): void {
   if (value === null) w.byte(SIMPLE_NULL);
   else if (typeof value === "boolean") w.byte(value ? SIMPLE_TRUE : SIMPLE_FALSE);
   else if (typeof value === "number") w.number(value);
-  else if (typeof value === "string") w.bytes(Major.Text, text.encode(value));
+  else if (typeof value === "string") w.text(value);
   else if (value instanceof Uint8Array) w.bytes(Major.Bytes, value);
   else if (Array.isArray(value)) {
     w.head(Major.List, value.length);
@@ -79,11 +96,11 @@ function write(w: Writer, value: unknown, depth: number): void {
 function writeRecord(w: Writer, value: object, depth: number): void {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw bug("an object of a class is in it");
-  const entries = Object.entries(value);
-  w.head(Major.Record, entries.length);
-  for (const [key, item] of entries) {
-    w.bytes(Major.Text, text.encode(key));
-    write(w, item, depth + 1);
+  const keys = Object.keys(value);
+  w.head(Major.Record, keys.length);
+  for (const key of keys) {
+    w.text(key);
+    write(w, (value as Readonly<Record<string, unknown>>)[key], depth + 1);
   }
 }
 

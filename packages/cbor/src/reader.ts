@@ -11,28 +11,41 @@ const EMPTY = new Uint8Array(0);
  */
 export class Reader {
   readonly #value: unknown;
-  readonly #path: string;
+  /** Where it is: in what, as which field or item. Only a problem makes a text of it. */
+  readonly #in: Reader | null;
+  readonly #as: string | number;
   readonly #problems: string[];
 
-  constructor(value: unknown, path: string, problems: string[]) {
+  constructor(value: unknown, place: { readonly in: Reader | null; readonly as: string | number }, problems: string[]) {
     this.#value = value;
-    this.#path = path;
+    this.#in = place.in;
+    this.#as = place.as;
     this.#problems = problems;
+  }
+
+  get #path(): string {
+    const outer = this.#in === null ? "" : this.#in.#path;
+    if (typeof this.#as === "number") return `${outer}[${this.#as}]`;
+    return outer === "" ? this.#as : `${outer}.${this.#as}`;
   }
 
   /** A field of a record. One that is not there reads as null. */
   at(key: string): Reader {
     const value = this.#value;
-    const path = this.#path === "" ? key : `${this.#path}.${key}`;
+    const place = { in: this, as: key };
     if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Uint8Array) {
       this.problem("is not a record");
-      return new Reader(null, path, []); // told once, not for each of its fields
+      return new Reader(null, place, []); // told once, not for each of its fields
     }
-    return new Reader(Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null, path, this.#problems);
+    return new Reader(
+      Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null,
+      place,
+      this.#problems,
+    );
   }
 
   problem(what: string): void {
-    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(`${this.#path === "" ? "it" : this.#path} ${what}`);
+    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(`${this.#path || "it"} ${what}`);
   }
 
   #not<T>(what: string, instead: T): T {
@@ -80,7 +93,7 @@ export class Reader {
   list<T>(maxItems: number, read: (item: Reader) => T): readonly T[] {
     const v = this.#value;
     if (!Array.isArray(v) || v.length > maxItems) return this.#not(`a list of at most ${maxItems}`, []);
-    return v.map((item: unknown, i) => read(new Reader(item, `${this.#path}[${i}]`, this.#problems)));
+    return v.map((item: unknown, i) => read(new Reader(item, { in: this, as: i }, this.#problems)));
   }
 
   /** Null, or what `read` makes of it. */
@@ -96,7 +109,7 @@ export class Reader {
  */
 export function readPlain<T>(value: unknown, what: string, read: (r: Reader) => T): Result<T> {
   const problems: string[] = [];
-  const result = read(new Reader(value, "", problems));
+  const result = read(new Reader(value, { in: null, as: "" }, problems));
   if (problems.length === 0) return ok(result);
   return fail(new MeshError(Code.BadInput, `Cannot read ${what}: ${problems.join("; ")}`));
 }
