@@ -12,15 +12,16 @@ export interface PodInfo {
   readonly serviceAccount: string;
 }
 
+/** A certificate with its key, and whom it trusts. */
+export interface CredentialsPem {
+  readonly keyPem: string;
+  readonly chainPem: string;
+  readonly rootsPem: readonly string[];
+}
+
 /** What a data thread needs to shake hands as one identity, or why it cannot. */
 export type IdentityState =
-  | {
-      readonly t: "available";
-      readonly keyPem: string;
-      readonly chainPem: string;
-      readonly rootsPem: readonly string[];
-    }
-  | { readonly t: "unavailable"; readonly why: string };
+  ({ readonly t: "available" } & CredentialsPem) | { readonly t: "unavailable"; readonly why: string };
 
 /** Given to a data thread when it starts. */
 export interface ThreadStart {
@@ -56,6 +57,8 @@ export type ToThread =
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
   | { readonly t: "drain"; readonly graceMs: number }
+  /** Moves connections of no one from itself to itself, so that nothing of a hand-over is done for the first time in one. */
+  | { readonly t: "rehearse"; readonly credentials: CredentialsPem }
   /** To a predecessor: describe every pod's listeners; no pod's accepts any more; all do again. */
   | { readonly t: "list-listeners"; readonly id: number }
   | { readonly t: "lend-listeners"; readonly uid: string }
@@ -105,6 +108,7 @@ export type FromThread =
   | { readonly t: "log"; readonly line: string }
   | { readonly t: "report"; readonly id: number; readonly report: ThreadReport }
   | { readonly t: "drained" }
+  | { readonly t: "rehearsed"; readonly problem: string | null }
   | {
       readonly t: "listeners";
       readonly id: number;

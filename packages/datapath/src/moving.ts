@@ -39,6 +39,8 @@ export interface Mover {
   thaw(stream: ByteStream): void;
   /** Closes our descriptor and says nothing to anybody: another process has the connection now. No callback follows. */
   forget(stream: ByteStream): void;
+  /** Two sockets of this process that are connected with each other, to rehearse on. @param tenant as in `SocketOptions` */
+  pair(tenant: string): readonly [SocketStream, SocketStream];
   /** A frozen socket. Owns `fd`, and closes it when the state is refused. */
   restoreSocket(state: Plain, fd: number): Result<SocketStream>;
   /** A frozen TLS stream. Owns `fd`, and closes it when the state is refused. */

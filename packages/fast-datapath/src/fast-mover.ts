@@ -2,7 +2,7 @@ import type { ByteStream } from "@lateen/byte-stream";
 import type { Plain } from "@lateen/cbor";
 import type { FrozenStream, LentListener, Listener, Mover, SecureStream, SocketStream } from "@lateen/datapath";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { closeStream } from "@lateen/linux";
+import { closeStream, streamPair } from "@lateen/linux";
 import { recordPorts } from "@lateen/tls-handshake";
 import { TlsRecords } from "@lateen/tls-records";
 import { FastListener } from "./fast-listener.ts";
@@ -43,6 +43,15 @@ export class FastMover implements Mover {
 
   forget(stream: ByteStream): void {
     movable(stream).forget();
+  }
+
+  pair(tenant: string): readonly [SocketStream, SocketStream] {
+    const [a, b] = streamPair();
+    return [this.#paired(tenant, a), this.#paired(tenant, b)];
+  }
+
+  #paired(tenant: string, fd: number): FastSocket {
+    return new FastSocket(this.#loop, { fd, tenant: this.#loop.turns.hold(tenant), remote: null, place: null });
   }
 
   restoreSocket(state: Plain, fd: number): Result<SocketStream> {

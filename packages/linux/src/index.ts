@@ -83,5 +83,6 @@ export {
   sendFrom,
   setNoDelay,
   setSendBuffer,
+  streamPair,
   takeError,
 } from "./stream-calls.ts";

@@ -116,6 +116,11 @@ export function endStream(fd: number): number {
   return native().shutdown(fd, k.SHUT_WR) < 0 ? -native().errno() : 0;
 }
 
+/** Two connected sockets of this process: non-blocking, close-on-exec descriptors, the caller's. */
+export function streamPair(): readonly [number, number] {
+  return libc.socketpair(k.AF_UNIX, k.SOCK_STREAM | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC, 0);
+}
+
 /** Closes the descriptor and tears the connection down (RST), dropping what the kernel still holds. */
 export function resetStream(fd: number): void {
   checkFd(fd);

@@ -1,4 +1,12 @@
-import type { FromThread, PodInfo, PodListener, ThreadReport, ThreadStart, ToThread } from "../messages.ts";
+import type {
+  CredentialsPem,
+  FromThread,
+  PodInfo,
+  PodListener,
+  ThreadReport,
+  ThreadStart,
+  ToThread,
+} from "../messages.ts";
 import type { DataPathDriver } from "../data-path-driver.ts";
 import { DataWorker } from "./data-worker.ts";
 
@@ -19,6 +27,13 @@ interface Start {
   readonly netns: number;
   readonly errors: string[];
   readonly done: (error: string | null) => void;
+  left: number;
+}
+
+interface Rehearsal {
+  readonly problems: string[];
+  readonly over: Promise<readonly string[]>;
+  readonly done: (problems: readonly string[]) => void;
   left: number;
 }
 
@@ -57,6 +72,7 @@ export class DataThreads implements AsyncDisposable {
   readonly #lists = new Map<number, ListenerList>();
   readonly #stops = new Map<number, { left: number; done: () => void }>();
   #nextId = 1;
+  #rehearsal: Rehearsal | null = null;
   #drained: { left: number; done: () => void } | null = null;
 
   constructor(how: ThreadPlan, start: ThreadStart, events: ThreadEvents) {
@@ -89,6 +105,15 @@ export class DataThreads implements AsyncDisposable {
     this.#lists.set(id, { left: this.count, pods: new Map(), done: resolve });
     this.send({ t: "list-listeners", id });
     return promise;
+  }
+
+  /** Every thread rehearses moving connections, once. @returns what went wrong with it */
+  rehearse(credentials: CredentialsPem): Promise<readonly string[]> {
+    if (this.#rehearsal !== null) return this.#rehearsal.over;
+    const { promise: over, resolve: done } = Promise.withResolvers<readonly string[]>();
+    this.#rehearsal = { problems: [], over, done, left: this.count };
+    this.send({ t: "rehearse", credentials });
+    return over;
   }
 
   /**
@@ -164,6 +189,13 @@ export class DataThreads implements AsyncDisposable {
     list.done(list.pods);
   }
 
+  #rehearsed(problem: string | null): void {
+    const rehearsal = this.#rehearsal;
+    if (rehearsal === null) return;
+    if (problem !== null) rehearsal.problems.push(problem);
+    if (--rehearsal.left === 0) rehearsal.done(rehearsal.problems);
+  }
+
   #receive(index: number, message: FromThread, events: ThreadEvents): void {
     switch (message.t) {
       case "offer":
@@ -171,6 +203,8 @@ export class DataThreads implements AsyncDisposable {
       case "prepared":
       case "moved":
         return events.moving(index, message);
+      case "rehearsed":
+        return this.#rehearsed(message.problem);
       case "listeners":
         return this.#listed(message);
       case "want-identity":

@@ -6,6 +6,7 @@ import { STATE_FORMAT, type StateFormat } from "../handover/state-format.ts";
 import { Successor } from "../handover/successor.ts";
 import type { Summary } from "../handover/summary.ts";
 import type { PodListener } from "../messages.ts";
+import { rehearseHandOver } from "./rehearse-hand-over.ts";
 import { raiseOwnPriority } from "./own-priority.ts";
 import type { DataThreads, MovingMessage } from "./data-threads.ts";
 
@@ -34,6 +35,7 @@ export class HandOver implements Disposable {
   /** Process that does not hand over to us. */
   #refusedBy: number | null = null;
   #moving: Promise<void> | null = null;
+  #rehearsal: Promise<void> | null = null;
   readonly #serving = new Set<Promise<void>>();
 
   constructor(o: HandOverOptions) {
@@ -57,11 +59,19 @@ export class HandOver implements Disposable {
       return false;
     }
     const { pid } = this.#successor.predecessor;
-    if (await this.#successor.connect(signal)) return true;
+    if (await this.#successor.connect(signal)) {
+      void this.#rehearse();
+      return true;
+    }
     this.#successor = null;
     this.#refusedBy = pid;
     log.warn("the predecessor does not hand over; it is asked to drain once every pod is served here", { pid });
     return true;
+  }
+
+  /** Once in a process, while nobody waits for it: what is done for the first time is slow. */
+  #rehearse(): Promise<void> {
+    return (this.#rehearsal ??= rehearseHandOver(this.#o.threads, this.#o.log));
   }
 
   /** The predecessor knows no format of ours, or has gone: it drains while we serve beside it (dataplane 13.2). */
@@ -76,6 +86,7 @@ export class HandOver implements Disposable {
 
   /** A pod's listeners from the predecessor, as soon as they are known; the caller owns their descriptors. */
   async listenersOf(uid: string): Promise<readonly PodListener[]> {
+    await this.#rehearsal;
     if (this.#successor !== null) raiseOwnPriority(this.#o.log);
     await this.#successor?.listeners();
     return this.#successor?.takePod(uid) ?? [];
@@ -123,6 +134,7 @@ export class HandOver implements Disposable {
         patienceMs,
         log,
         processListeners: (mode) => processListeners(mode === "give" ? "close" : "open"),
+        onSuccessor: () => void this.#rehearse(),
         onDone,
       });
       void this.#predecessor.run();

@@ -2,12 +2,12 @@ import type { DataPath } from "@lateen/datapath";
 import { PolicyStore, decide } from "@lateen/policy";
 import { type Logging, createLogging } from "@lateen/telemetry";
 import { WorkloadStore } from "@lateen/workload-model";
-import type { PodListener } from "../messages.ts";
-import type { FromThread, ThreadStart, ToThread } from "../messages.ts";
+import type { CredentialsPem, FromThread, PodListener, ThreadStart, ToThread } from "../messages.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
 import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
+import { Rehearsal } from "./moving/rehearsal.ts";
 import { ThreadMoves } from "./moving/thread-moves.ts";
 import { PodProxy } from "./pod-proxy.ts";
 import type { ThreadContext } from "./thread-context.ts";
@@ -99,6 +99,8 @@ export class DataThread {
       case "take-back-listeners":
         for (const pod of this.#pods.values()) pod.takeBack();
         return;
+      case "rehearse":
+        return this.#rehearse(message.credentials);
       case "next-offer":
       case "offer-outcome":
       case "prepare":
@@ -115,6 +117,13 @@ export class DataThread {
       case "drain":
         return this.#drain(message.graceMs);
     }
+  }
+
+  #rehearse(credentials: CredentialsPem): void {
+    const { clockMs, closeFd, duplicateFd, post } = this.#world;
+    const { path, config } = this.#context;
+    const done = (problem: string | null): void => post({ t: "rehearsed", problem });
+    new Rehearsal({ path, config, clockMs, closeFd, duplicateFd }, done).begin(credentials);
   }
 
   /** For whoever is sent them: ours may be closed before they arrive. */

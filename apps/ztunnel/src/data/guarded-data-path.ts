@@ -61,6 +61,7 @@ function guardedMover(mover: Mover, guard: Guard): Mover {
     freeze: (stream) => mover.freeze(stream),
     thaw: (stream) => mover.thaw(stream),
     forget: (stream) => mover.forget(stream),
+    pair: (tenant) => mover.pair(tenant),
     restoreSocket: (state, fd) => mover.restoreSocket(state, fd),
     restoreSecure: (state, fd) => mover.restoreSecure(state, fd),
     descriptor: (listener) => mover.descriptor(listener),

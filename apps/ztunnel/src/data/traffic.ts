@@ -30,16 +30,20 @@ export class Traffic {
   readonly #sent = this.#counter("istio_tcp_sent_bytes", "Bytes from upstream to downstream");
 
   opened(facts: ConnectionFacts): ConnectionMeter {
-    this.#opened.with({ ...trafficLabels(facts), response_flags: "-" }).inc();
-    return this.resumed(facts);
+    const labels = trafficLabels(facts);
+    this.#opened.with({ ...labels, response_flags: "-" }).inc();
+    return this.#meter(() => labels);
   }
 
-  /** A connection that another process counted as opened. */
+  /** A connection that another process counted as opened: its labels can wait, it cannot. */
   resumed(facts: ConnectionFacts): ConnectionMeter {
-    const labels = trafficLabels(facts);
+    return this.#meter(() => trafficLabels(facts));
+  }
+
+  #meter(labels: () => ReturnType<typeof trafficLabels>): ConnectionMeter {
     return {
       closed: (flag, bytes) => {
-        const ended = { ...labels, response_flags: flag };
+        const ended = { ...labels(), response_flags: flag };
         this.#closed.with(ended).inc();
         if (flag !== "-") this.#failed.with(ended).inc();
         this.#received.with(ended).inc(bytes.received);

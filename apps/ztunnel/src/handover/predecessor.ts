@@ -36,6 +36,8 @@ export interface PredecessorOptions {
   readonly log: Logger;
   /** Lets the successor open what the process listens on, or takes it back. */
   readonly processListeners: (mode: "give" | "take-back") => void;
+  /** A successor is here: it will ask for what we have once it is ready to serve. */
+  readonly onSuccessor: () => void;
   /** A successor has everything: end. */
   readonly onDone: () => void;
 }
@@ -77,6 +79,7 @@ export class Predecessor implements Disposable {
     const { log } = this.#o;
     const { pid } = socket.peer;
     log.info("a successor is here", { pid });
+    this.#o.onSuccessor();
     const giving = new Giving(socket, this.#o, signal);
     this.#giving = giving;
     const ending = await giving.run(signal);

@@ -2,7 +2,7 @@ import type { DataPath } from "@lateen/datapath";
 import type { HboneConnection } from "@lateen/hbone";
 import type { FromThread, ToThread } from "../../messages.ts";
 import type { OpenConnection } from "../open-connection.ts";
-import type { PodProxy } from "../pod-proxy.ts";
+import type { ServedPod } from "../served-pod.ts";
 import type { ThreadContext } from "../thread-context.ts";
 import type { FrozenBundle } from "./bundle.ts";
 import { type Candidate, carrierOf, freezeBundle } from "./freeze.ts";
@@ -10,7 +10,7 @@ import { type PreparedBundle, prepareBundle } from "./restore.ts";
 
 export interface MovesWorld {
   readonly path: Pick<DataPath, "mover">;
-  readonly pods: ReadonlyMap<string, PodProxy>;
+  readonly pods: ReadonlyMap<string, ServedPod>;
   readonly post: (message: FromThread) => void;
   /** The machine's monotonic clock, the same in every process. */
   readonly clockMs: () => number;
@@ -23,7 +23,7 @@ type Subject = HboneConnection | OpenConnection;
 type MoveMessage = Extract<ToThread, { t: "next-offer" | "offer-outcome" | "prepare" | "run" | "let-go" }>;
 
 interface Found {
-  readonly pod: PodProxy;
+  readonly pod: ServedPod;
   readonly candidate: Candidate;
 }
 
