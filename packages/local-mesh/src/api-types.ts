@@ -115,6 +115,7 @@ export interface ZtunnelUpgrade {
     readonly why: string;
     readonly connections: number;
     readonly tunnels: number;
+    readonly declined: number;
     readonly left: number;
     readonly tookMs: number;
     readonly stallMs: { readonly p50: number; readonly p99: number; readonly max: number };

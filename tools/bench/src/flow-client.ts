@@ -2,14 +2,18 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { type Socket, connect } from "node:net";
 import { argv, exit, stdin, stdout } from "node:process";
+import { WayHistogram } from "./way-histogram.ts";
 
-// `flow-client.ts HOST PORT IDLE BUSY BYTES_PER_SEC`: connections to an echo server, some at rest, the others with so many bytes
-// a second together, each way. Every byte that comes back is compared with what it must be, and every chunk's way is timed. Says
-// so by one line once it runs, and what it saw as JSON after its input has ended.
+// `flow-client.ts HOST PORT IDLE BUSY BYTES_PER_SEC NEW_PER_SEC`: connections to an echo server, some at rest, the others with so
+// many bytes a second together, each way, in pieces of random size at random times; and so many short connections a second
+// beside them. Every byte that comes back is compared with what it must be, and every piece's way is timed. Says so by one line
+// once it runs, and what it saw as JSON after its input has ended.
 
-const [host = "", port, idleCount, busyCount, bytesPerSec] = argv.slice(2);
+const [host = "", port, idleCount, busyCount, bytesPerSec, newPerSec] = argv.slice(2);
 const AT_ONCE = 32;
-const CHUNK_MS = 100;
+/** Between two pieces of a connection, on average. */
+const PIECE_MS = 100;
+const MAX_BYTES_PER_SEC = 1_000_000;
 const DEADLINE_MS = 20_000;
 /** A prime, so that a piece repeated or left out does not look like the right one. */
 const PERIOD = 65_521;
@@ -17,21 +21,23 @@ const MAX_CHUNK = 65_536;
 
 const pattern = Buffer.alloc(PERIOD + MAX_CHUNK);
 let x = 0x2545_f491;
-for (let i = 0; i < PERIOD; i++) {
+function random(): number {
   x = (x ^ (x << 13)) >>> 0;
   x = (x ^ (x >>> 17)) >>> 0;
   x = (x ^ (x << 5)) >>> 0;
-  pattern[i] = x;
+  return x / 2 ** 32;
 }
+for (let i = 0; i < PERIOD; i++) pattern[i] = random() * 256;
 pattern.copy(pattern, PERIOD, 0, MAX_CHUNK);
 
-const latencies: number[] = [];
+const ways = new WayHistogram();
 const problems: string[] = [];
+const nowMs = (): number => performance.timeOrigin + performance.now();
 
 class Flow {
   readonly socket: Socket;
   readonly #seed: number;
-  readonly #chunks: { readonly end: number; readonly atMs: number }[] = [];
+  readonly #pieces: { readonly end: number; readonly atMs: number }[] = [];
   sent = 0;
   received = 0;
   wrong = 0;
@@ -59,7 +65,7 @@ class Flow {
       this.sent += size;
       left -= size;
     }
-    this.#chunks.push({ end: this.sent, atMs: performance.now() });
+    this.#pieces.push({ end: this.sent, atMs: nowMs() });
   }
 
   #receive(bytes: Buffer): void {
@@ -70,8 +76,10 @@ class Flow {
       this.received += size;
       at += size;
     }
-    while (this.#chunks.length > 0 && this.#chunks[0]!.end <= this.received)
-      latencies.push(performance.now() - this.#chunks.shift()!.atMs);
+    while (this.#pieces.length > 0 && this.#pieces[0]!.end <= this.received) {
+      const { atMs } = this.#pieces.shift()!;
+      ways.add(atMs, nowMs() - atMs);
+    }
   }
 }
 
@@ -82,15 +90,49 @@ while (flows.length < total) {
   await Promise.all(more.map((flow) => once(flow.socket, "connect")));
   flows.push(...more);
 }
-const busy = flows.slice(0, Number(busyCount));
-const each = Math.round((Number(bytesPerSec) / Math.max(1, busy.length) / 1000) * CHUNK_MS);
-const timers = busy.map((flow, i) => {
-  const start = setTimeout(
-    () => (timers[i] = setInterval(() => flow.send(each), CHUNK_MS)),
-    (i * CHUNK_MS) / busy.length,
-  );
-  return start as NodeJS.Timeout;
-});
+
+/** Some have much to say and most little, as it is: shares of the whole, none above what one may have. */
+const busy = flows.slice(0, Number(busyCount)).map((flow) => ({ flow, share: -Math.log(1 - random()) + 0.05 }));
+const shares = busy.reduce((sum, { share }) => sum + share, 0);
+const timers = new Set<NodeJS.Timeout>();
+let stopped = false;
+function after(ms: number, run: () => void): void {
+  const timer = setTimeout(() => {
+    timers.delete(timer);
+    if (!stopped) run();
+  }, ms);
+  timers.add(timer);
+}
+for (const { flow, share } of busy) {
+  const rate = Math.min(MAX_BYTES_PER_SEC, (Number(bytesPerSec) * share) / shares);
+  let lastMs = nowMs();
+  const next = (): void =>
+    after(2 * PIECE_MS * random(), () => {
+      // What is due since the last, give or take half of it: late timers do not make it less.
+      const dueMs = nowMs() - lastMs;
+      lastMs += dueMs;
+      flow.send(Math.max(1, Math.round((rate * dueMs * (0.5 + random())) / 1000)));
+      next();
+    });
+  next();
+}
+
+const fresh = { opened: 0, failed: 0 };
+function openNew(): void {
+  after(1000 / Number(newPerSec), openNew);
+  fresh.opened += 1;
+  const flow = new Flow(fresh.opened);
+  flow.socket.once("connect", () => flow.send(1 + Math.round(random() * 5_000)));
+  flow.socket.on("data", () => {
+    if (flow.received < flow.sent) return;
+    flow.over = true;
+    flow.socket.end();
+  });
+  flow.socket.on("close", () => {
+    if (flow.received !== flow.sent || flow.sent === 0 || flow.wrong > 0) fresh.failed += 1;
+  });
+}
+if (Number(newPerSec) > 0) openNew();
 stdout.write("running\n");
 
 stdin.resume().once("end", () => void finish());
@@ -102,8 +144,8 @@ async function settled(holds: () => boolean): Promise<void> {
 }
 
 async function finish(): Promise<void> {
-  for (const timer of timers) clearInterval(timer);
-  const timed = latencies.length;
+  stopped = true;
+  for (const timer of timers) clearTimeout(timer);
   for (const flow of flows) flow.send(997); // those at rest must still be there
   await settled(() => flows.every((flow) => flow.received === flow.sent));
   const unanswered = flows.filter((flow) => flow.received !== flow.sent).length;
@@ -120,7 +162,8 @@ async function finish(): Promise<void> {
     unanswered,
     notEnded: flows.filter((flow) => !flow.ended).length,
     problems: [...new Set(problems)].slice(0, 5),
-    latenciesMs: latencies.slice(0, timed).map((ms) => Math.round(ms * 100) / 100),
+    fresh,
+    ways: ways.toJSON(),
   };
   stdout.write(`${JSON.stringify(seen)}\n`, () => exit(0));
 }

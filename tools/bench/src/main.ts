@@ -3,7 +3,9 @@ import { parseArgs } from "node:util";
 import { MeshError } from "@lateen/errors";
 import { benchControlPlane, missedControlPlane, renderControlPlane } from "./control-plane.ts";
 import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
-import { benchHotRestart, missedHotRestart, renderHotRestart } from "./hot-restart.ts";
+import { WORKLOADS, type WorkloadName, workloadsHere } from "./hot-restart-mesh.ts";
+import { missedHotRestart, renderHotRestart, renderUpgrade } from "./hot-restart-report.ts";
+import { benchHotRestart } from "./hot-restart.ts";
 import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
 import { missedFigures } from "./asked-figures.ts";
 import { benchTunnel, profileTunnel, renderTunnel, saveReport, variantNames } from "./tunnel.ts";
@@ -22,10 +24,11 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
   --rounds N   interleaved rounds of tunnel (default 3)
   --seconds N  length of each load of tunnel (default 3)
   --connections N  idle connections of tunnel, to see what one costs (default 500, 0: none); of hot-restart, half of them
-                   at rest
+                   at rest (default 200; 1000 for the figure)
   --only VARIANTS  of tunnel, parted by commas: none, tcp-relay, tls-relay, lateen, ztunnel (default all)
   --restarts N  of hot-restart (default 6; 50 for the figure)
-  --megabits N  of hot-restart, all connections together (default 200)
+  --megabits N  of hot-restart, all connections together, each way (default 40; 200 for the figure)
+  --with NAMES  benchmarks of databases that run through hot-restart: pgbench, redis or none (default those that are here)
 `;
 
 interface Outcome {
@@ -33,7 +36,9 @@ interface Outcome {
   readonly missed: readonly string[];
 }
 
-type Flags = Readonly<Record<"rounds" | "seconds" | "connections" | "restarts" | "megabits", number>> & {
+type Numeric = "rounds" | "seconds" | "connections" | "longLived" | "restarts" | "megabits";
+type Flags = Readonly<Record<Numeric, number>> & {
+  readonly workloads: readonly WorkloadName[];
   readonly only: readonly string[];
 };
 
@@ -54,8 +59,9 @@ const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]
     const text = `${renderControlPlane(report)}written to ${saveReport("control-plane", report)}\n`;
     return Promise.resolve({ text, missed: missedControlPlane(report) });
   },
-  "hot-restart": async (flags) => {
-    const report = await benchHotRestart(flags);
+  "hot-restart": async ({ longLived: connections, restarts, megabits, workloads }) => {
+    const options = { connections, restarts, megabits, workloads };
+    const report = await benchHotRestart(options, (upgraded) => process.stderr.write(renderUpgrade(upgraded)));
     const text = `${renderHotRestart(report)}written to ${saveReport("hot-restart", report)}\n`;
     return { text, missed: missedHotRestart(report) };
   },
@@ -80,9 +86,10 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: "boolean", short: "h", default: false },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "3" },
-      connections: { type: "string", default: "500" },
+      connections: { type: "string" },
+      with: { type: "string", default: workloadsHere().join(",") },
       restarts: { type: "string", default: "6" },
-      megabits: { type: "string", default: "200" },
+      megabits: { type: "string", default: "40" },
       only: { type: "string", default: "" },
     },
   });
@@ -92,14 +99,18 @@ async function main(args: readonly string[]): Promise<number> {
   const numbers = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
-    connections: Number(values.connections),
+    connections: Number(values.connections ?? 500),
+    longLived: Number(values.connections ?? 200),
     restarts: Number(values.restarts),
     megabits: Number(values.megabits),
   };
   const only = values.only === "" ? [] : values.only.split(",");
+  const databases = values.with === "" ? [] : values.with.split(",");
+  const workloads = databases.filter((name): name is WorkloadName => Object.hasOwn(WORKLOADS, name));
   const usable =
     Object.entries(numbers).every(([of, n]) => Number.isInteger(n) && n >= (of === "connections" ? 0 : 1)) &&
-    only.every((variant) => variantNames.has(variant));
+    only.every((variant) => variantNames.has(variant)) &&
+    databases.every((name) => name === "none" || Object.hasOwn(WORKLOADS, name));
   if (
     values.help ||
     bench === undefined ||
@@ -110,7 +121,7 @@ async function main(args: readonly string[]): Promise<number> {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
-  const { text, missed } = await bench({ ...numbers, only }, loads);
+  const { text, missed } = await bench({ ...numbers, only, workloads }, loads);
   process.stdout.write(text);
   for (const figure of missed) process.stdout.write(`missed  ${figure}\n`);
   return values.check && missed.length > 0 ? 1 : 0;
