@@ -145,6 +145,7 @@ export default tseslint.config(
   {
     ignores: [
       "**/dist/**",
+      "apps/*/bundle/**",
       "**/node_modules/**",
       "**/testdata/**",
       ".nx/**",

@@ -78,7 +78,7 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
       try {
         const command = readFileSync(`/proc/${name}/cmdline`, "utf8");
         const env = readFileSync(`/proc/${name}/environ`, "utf8").split("\0");
-        const isOurs = readlinkSync(`/proc/${name}/ns/pid`) === own && command.includes("ztunnel/src/main");
+        const isOurs = readlinkSync(`/proc/${name}/ns/pid`) === own && command.includes("apps/ztunnel/");
         return isOurs && env.includes(`NODE_NAME=${node}`) ? [Number(name)] : [];
       } catch {
         return []; // it ended meanwhile

@@ -1,5 +1,5 @@
 // Gives every package, app and tool the same Nx targets, so that no package.json repeats them.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { createNodesFromFiles } from "@nx/devkit";
 
@@ -8,6 +8,9 @@ function holds(folder, ending) {
   if (!existsSync(folder)) return false;
   return readdirSync(folder, { recursive: true }).some((f) => !f.includes("node_modules") && f.endsWith(ending));
 }
+
+/** Whether an app is run from bundles. */
+const bundles = (at) => JSON.parse(readFileSync(path.join(at, "package.json"), "utf8")).lateen?.bundles !== undefined;
 
 const inTurn = (commands) => ({
   executor: "nx:run-commands",
@@ -18,6 +21,7 @@ function targetsOf(workspaceRoot, root) {
   const at = path.join(workspaceRoot, root);
   const run = (command) => ({ executor: "nx:run-commands", options: { command, cwd: "{workspaceRoot}" } });
   const targets = { check: run(`node tools/workspace/lint.mjs ${root}`) };
+  if (bundles(at)) targets.bundle = run("node tools/workspace/bundle.mjs"); // looks itself whether there is anything to do
   if (existsSync(path.join(at, "tsconfig.json"))) targets.build = run(`tsc -b ${root}`);
   // Meshes share the machine: one file at a time.
   if (holds(at, ".test.ts")) targets.test = run(`vitest run ${root}${root === "e2e" ? " --no-file-parallelism" : ""}`);

@@ -27,5 +27,5 @@ export function filesBelow(dir) {
   return readdirSync(at, { recursive: true, withFileTypes: true })
     .filter((e) => e.isFile())
     .map((e) => path.relative(root, path.join(e.parentPath, e.name)))
-    .filter((f) => !/(^|\/)(node_modules|dist)\//.test(f));
+    .filter((f) => !/(^|\/)(node_modules|dist|bundle)\//.test(f));
 }

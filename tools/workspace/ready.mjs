@@ -1,5 +1,6 @@
-// Makes a checkout ready to run: installs what package-lock.json names, unless it is installed already. Plain JavaScript for any
-// Node ≥ 20 with nothing installed; idempotent; one line when it does something, none when there is nothing to do.
+// Makes a checkout ready to run: installs what package-lock.json names, unless it is installed already, and bundles what is run from
+// bundles. Plain JavaScript for any Node ≥ 20 with nothing installed; idempotent; one line for what it does, none when there is
+// nothing to do.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -68,3 +69,7 @@ if (why !== null) {
       );
   }
 }
+
+const bundled = spawnSync(bin, [path.join(root, "tools/workspace/bundle.mjs")], { cwd: root, encoding: "utf8" });
+if (bundled.status !== 0) fail("Cannot get ready: an app cannot be bundled", bundled);
+process.stdout.write(bundled.stdout);

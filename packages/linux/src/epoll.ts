@@ -10,6 +10,7 @@ import {
   EPOLL_EVENT_DATA,
   O_CLOEXEC,
 } from "./constants.ts";
+import { type Memory, checkRange } from "./memory.ts";
 import { native } from "./native.ts";
 import { EINTR, systemError } from "./system-error.ts";
 
@@ -58,6 +59,37 @@ export function wait(epoll: number, events: Uint8Array, timeoutMs: number): numb
     const errno = native().errno();
     if (errno !== EINTR) throw systemError("epoll_wait", errno);
   }
+}
+
+/**
+ * Waits in a thread of the runtime's pool, for ever.
+ * @param events room for `max` events, not to be touched until `done`
+ * @param done hears how many events there are: 0 when a signal came
+ */
+export function waitInPool(epoll: number, events: Memory, max: number, done: (count: number) => void): void {
+  checkFd(epoll);
+  checkRange(events, 0, max * EPOLL_EVENT_BYTES);
+  native().epollWaitInPool(epoll, events.address, max, -1, (n) => done(Math.max(0, n)));
+}
+
+export interface ReadyEvents {
+  /** Token and events of each, in turn. */
+  readonly ready: readonly number[];
+  /** The descriptor that ends the waiting was among them. */
+  readonly stopped: boolean;
+}
+
+/** What a wait brought. @param stopFd was added with token 0 and itself as `extra` */
+export function readEvents(events: Buffer, count: number, stopFd: number): ReadyEvents {
+  const ready: number[] = [];
+  let stopped = false;
+  for (let i = 0; i < count; i++) {
+    const at = i * EPOLL_EVENT_BYTES;
+    const token = events.readUInt32LE(at + EPOLL_EVENT_DATA);
+    if (token === 0 && events.readUInt32LE(at + EPOLL_EVENT_DATA + 4) === stopFd) stopped = true;
+    else ready.push(token, events.readUInt32LE(at));
+  }
+  return { ready, stopped };
 }
 
 /** @returns a new event descriptor: non-blocking, close-on-exec, counter 0 */

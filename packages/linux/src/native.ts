@@ -7,6 +7,8 @@ import type * as KoffiModule from "koffi";
 /** Memory given to C: a view, whose length the caller of this file has checked, or NULL. */
 export type Bytes = Uint8Array | null;
 
+type Done = (result: number) => void;
+
 /** The C functions in use. Every pointer is either a view (`Bytes`) or an address inside this module's own scratch memory. */
 export interface Native {
   readonly errno: () => number;
@@ -44,6 +46,8 @@ export interface Native {
   readonly epollWait: (epoll: number, events: Bytes, count: number, timeoutMs: number) => number;
   readonly epollCtlAt: (epoll: number, operation: number, fd: number, event: number) => number;
   readonly epollWaitAt: (epoll: number, events: number, count: number, timeoutMs: number) => number;
+  /** In a thread of the runtime's pool; `done` gets the result, -1 on any error. */
+  readonly epollWaitInPool: (e: number, events: number, count: number, timeoutMs: number, done: Done) => void;
   readonly eventfd: (initial: number, flags: number) => number;
   readonly memfdCreate: (name: Bytes, flags: number) => number;
   readonly setns: (fd: number, kind: number) => number;
@@ -94,6 +98,7 @@ function bindAll(): Native {
   const f = (name: string, result: string, ...args: string[]) => libc.func(name, result, args);
   const pidfdOpen = f("syscall", "int64", "int64", "int", "uint");
   const pidfdSignal = f("syscall", "int64", "int64", "int", "int", "uint64", "uint");
+  const epollWaitAt = f("epoll_wait", "int", "int", "uint64", "int", "int");
   return {
     errno: () => koffi.errno(),
     addressOf: (view) => Number(koffi.address(view)),
@@ -129,7 +134,9 @@ function bindAll(): Native {
     epollCtl: f("epoll_ctl", "int", "int", "int", "int", "void *"),
     epollWait: f("epoll_wait", "int", "int", "void *", "int", "int"),
     epollCtlAt: f("epoll_ctl", "int", "int", "int", "int", "uint64"),
-    epollWaitAt: f("epoll_wait", "int", "int", "uint64", "int", "int"),
+    epollWaitAt,
+    epollWaitInPool: (epoll, events, count, timeoutMs, done) =>
+      epollWaitAt.async(epoll, events, count, timeoutMs, (error: unknown, n: number) => done(error ? -1 : n)),
     eventfd: f("eventfd", "int", "uint", "int"),
     memfdCreate: f("memfd_create", "int", "void *", "uint"),
     setns: f("setns", "int", "int", "int"),

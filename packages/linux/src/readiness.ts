@@ -1,8 +1,10 @@
-import process from "node:process";
-import { Worker } from "node:worker_threads";
+import { isMainThread } from "node:worker_threads";
 import { Code, MeshError } from "@lateen/errors";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from "./constants.ts";
 import * as epoll from "./epoll.ts";
+import { PoolWaiter } from "./pool-waiter.ts";
+import { ThreadWaiter } from "./thread-waiter.ts";
+import type { Waiter } from "./waiter.ts";
 
 /** What a descriptor can be awaited for. An error or the peer's end counts as both. */
 export type Awaited = "readable" | "writable";
@@ -15,16 +17,6 @@ export interface Watch extends Disposable {
   once(what: Awaited, run: () => void): void;
 }
 
-/** How far the waiting thread has come. */
-export const Stage = { created: 0, loading: 1, waiting: 2, stopped: 3 } as const;
-
-export interface ThreadData {
-  readonly epollFd: number;
-  readonly stopFd: number;
-  readonly stage: Int32Array<SharedArrayBuffer>;
-}
-
-const LOAD_DEADLINE_MS = 5_000;
 const EVENTS = { readable: EPOLLIN, writable: EPOLLOUT } as const;
 const WRONG = EPOLLERR | EPOLLHUP;
 
@@ -79,59 +71,19 @@ class WatchedFd implements Watch {
   }
 }
 
-/** Options of the main thread that decide where imports lead; others (`--eval`, `--inspect`) would stop or trouble the new thread. */
-function conditionsOnly(args: readonly string[]): string[] {
-  return args.flatMap((arg, i) => {
-    if (arg.startsWith("--conditions=")) return [arg];
-    return (arg === "--conditions" || arg === "-C") && args[i + 1] !== undefined ? [`--conditions=${args[i + 1]}`] : [];
-  });
-}
-
-/**
- * Waits for descriptors that Node cannot wait for (SEQPACKET, AF_PACKET and the like). One thread sleeps in `epoll_wait` for all
- * of them; it starts with the first watch, uses no time while nothing happens, and ends with the last or with the process.
- */
+/** Waits for descriptors that Node cannot wait for (SEQPACKET, AF_PACKET and the like), one waiter for all of a thread. */
 class Readiness {
   readonly epollFd = epoll.create();
-  readonly #stopFd = epoll.eventfd();
-  readonly #stage = new Int32Array(new SharedArrayBuffer(4));
   readonly #watches = new Map<number, WatchedFd>();
-  readonly #thread: Worker;
+  readonly #waiter: Waiter;
   #next = 1;
   #known = 0;
 
   constructor() {
-    epoll.control(this.epollFd, "add", this.#stopFd, { events: EPOLLIN, token: 0, extra: this.#stopFd });
-    const file = import.meta.url.endsWith(".ts") ? "./readiness-thread.ts" : "./readiness-thread.js";
-    this.#thread = new Worker(new URL(file, import.meta.url), {
-      workerData: { epollFd: this.epollFd, stopFd: this.#stopFd, stage: this.#stage } satisfies ThreadData,
-      name: "lateen-readiness",
-      execArgv: conditionsOnly(process.execArgv),
-      // The thread holds a handful of numbers; V8 would reserve far more.
-      resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
-    });
-    this.#thread.on("message", (ready: readonly number[]) => this.#deliver(ready));
-    // Without a listener a failure of that thread would be thrown here with no hint of what stops working.
-    this.#thread.on("error", (e) => {
-      throw new MeshError(Code.Bug, "Cannot wait for descriptors any more: the waiting thread failed", {}, e);
-    });
-    // After the listeners: one for messages would keep the process up again.
-    this.#thread.unref();
-    process.on("exit", this.#stop);
-  }
-
-  /**
-   * A process cannot exit while one of its threads is blocked in a call, and it aborts when it exits while one is loading the
-   * binary of koffi: so the thread is kept from loading, or waited for while it does, and woken.
-   */
-  readonly #stop = (): void => {
-    const stage = Atomics.compareExchange(this.#stage, 0, Stage.created, Stage.stopped);
-    if (stage === Stage.loading) Atomics.wait(this.#stage, 0, Stage.loading, LOAD_DEADLINE_MS);
-    epoll.signal(this.#stopFd);
-  };
-
-  #deliver(ready: readonly number[]): void {
-    for (let i = 0; i + 1 < ready.length; i += 2) this.#watches.get(ready[i]!)?.ready(ready[i + 1]!);
+    const deliver = (ready: readonly number[]): void => {
+      for (let i = 0; i + 1 < ready.length; i += 2) this.#watches.get(ready[i]!)?.ready(ready[i + 1]!);
+    };
+    this.#waiter = isMainThread ? new PoolWaiter(this.epollFd, deliver) : new ThreadWaiter(this.epollFd, deliver);
   }
 
   watch(fd: number): Watch {
@@ -148,8 +100,8 @@ class Readiness {
   /** The process stays up while descriptors are under watch, as with Node's own sockets. */
   known(change: number): void {
     this.#known += change;
-    if (this.#known > 0) this.#thread.ref();
-    else this.#thread.unref();
+    if (this.#known > 0) this.#waiter.hold();
+    else this.#waiter.release();
   }
 }
 

@@ -176,4 +176,29 @@ describe.skipIf(!linux)("SEQPACKET sockets", () => {
     `;
     expect(await exitCodeOf(ready)).toBe(0);
   });
+
+  test("a thread other than the main one waits too, and ends", async () => {
+    const index = JSON.stringify(new URL("./index.ts", import.meta.url).href);
+    const inThread = `
+      import { Buffer } from "node:buffer";
+      import { parentPort } from "node:worker_threads";
+      import { seqpacketPair } from ${index};
+      const never = new AbortController().signal;
+      const [a, b] = seqpacketPair();
+      const got = a.receive(16, never);
+      await new Promise((resolve) => setImmediate(resolve));
+      await b.send(Buffer.from("x"), [], never);
+      parentPort.postMessage((await got).bytes.toString());
+      a[Symbol.dispose]();
+      b[Symbol.dispose]();
+    `;
+    const program = `
+      import { Worker } from "node:worker_threads";
+      const url = new URL("data:text/javascript," + encodeURIComponent(${JSON.stringify(inThread)}));
+      new Worker(url, { execArgv: ["--conditions=lateen:source"] }).on("message", (m) => process.stdout.write(m));
+    `;
+    const args = ["--conditions=lateen:source", "--input-type=module", "-e", program];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 30_000, killSignal: "SIGKILL" });
+    expect(stdout).toBe("x");
+  });
 });

@@ -1,8 +1,8 @@
 import { type ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import process from "node:process";
 import { spawnIn } from "@lateen/linux";
+import { appProgram } from "./app-program.ts";
 import type { MeshFolders } from "./mesh-folders.ts";
 import { SYSTEM_NAMESPACE, ztunnelName } from "./observed-objects.ts";
 import type { NodePlan, TopologyPlan } from "./topology.ts";
@@ -134,22 +134,10 @@ const nodeFolder = (folders: MeshFolders, node: NodePlan): string => path.join(f
 /** Starts a program of the mesh in its namespace, with its output in pipes and no other environment than its own. */
 export function startComponent(c: Component, base: Readonly<Record<string, string>>): ChildProcess {
   fs.mkdirSync(c.folder, { recursive: true, mode: 0o700 });
-  const [program, args] = commandOf(c.entry);
+  const { program, args, env } = appProgram(c.entry);
   return spawnIn({ netns: c.netns }, program, args, {
-    env: { ...base, ...c.env },
+    env: { ...base, ...env, ...c.env },
     cwd: c.folder,
     stdio: ["ignore", "pipe", "pipe"],
   });
-}
-
-/** The arguments of a foreign ztunnel are those of its container. @see dataplane contract 12.2 */
-function commandOf(entry: string): readonly [program: string, args: readonly string[]] {
-  switch (path.extname(entry)) {
-    case ".ts":
-      return [process.execPath, ["--conditions=lateen:source", entry]];
-    case ".js":
-      return [process.execPath, [entry]];
-    default:
-      return [entry, ["proxy", "ztunnel"]];
-  }
 }

@@ -33,7 +33,7 @@ const LATEEN: Variant = {
   name: "lateen",
   client: "client.meshed",
   server: "server.meshed",
-  proxies: [["apps/ztunnel/src/main.ts"]],
+  proxies: [["apps/ztunnel/"]], // its bundle or its sources
 };
 
 const VARIANTS: readonly Variant[] = [

@@ -101,6 +101,9 @@ describe("publishing", () => {
 });
 
 describe("getting ready", () => {
+  /** Says its version, and fails at everything else when told to. */
+  const NODE = '#!/bin/sh\n[ "$1" = --version ] && echo v26.10.0 && exit\nexit ${BUNDLING:-0}\n';
+
   function checkout(locked: object, installed: object | null): string {
     const folder = mkdtempSync(path.join(tmpdir(), "lateen-ready-"));
     mkdirSync(path.join(folder, "tools/workspace"), { recursive: true });
@@ -110,7 +113,7 @@ describe("getting ready", () => {
     writeFileSync(path.join(folder, "package-lock.json"), JSON.stringify({ packages: locked }));
     if (installed !== null)
       writeFileSync(path.join(folder, "node_modules/.package-lock.json"), JSON.stringify({ packages: installed }));
-    writeFileSync(path.join(folder, "node_modules/.bin/node"), "#!/bin/sh\necho v26.10.0\n", { mode: 0o755 });
+    writeFileSync(path.join(folder, "node_modules/.bin/node"), NODE, { mode: 0o755 });
     writeFileSync(
       path.join(folder, "npm.js"),
       `console.error("npm " + process.argv.slice(2).join(" ")); process.exit(7);`,
@@ -152,5 +155,14 @@ describe("getting ready", () => {
     expect(r.stdout).toContain(says);
     expect(r.stdout === "").toBe(status === 0);
     if (status !== 0) expect(r.stderr).toMatch(/npm ci --no-audit[^]*npm ci failed/);
+  });
+
+  test("fails when an app cannot be bundled", () => {
+    const folder = checkout(a, a);
+    const env = { ...process.env, BUNDLING: "1" };
+    const r = spawnSync(process.execPath, [path.join(folder, "tools/workspace/ready.mjs")], { encoding: "utf8", env });
+    rmSync(folder, { recursive: true });
+    expect(r.status).toBe(1);
+    expect(r.stderr).toContain("an app cannot be bundled");
   });
 });
