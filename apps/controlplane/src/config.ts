@@ -54,6 +54,14 @@ const Env = z.object({
   SERVER_CERT_TTL: envDurationMs().default(86_400_000),
   DEFAULT_WORKLOAD_CERT_TTL: envDurationMs().default(86_400_000),
   MAX_WORKLOAD_CERT_TTL: envDurationMs().default(7_776_000_000),
+  /** New streams taken per second; 0: by the number of CPUs. */
+  PILOT_MAX_REQUESTS_PER_SECOND: z.coerce.number().min(0).default(0),
+  /** After this long a client is asked to come back, so that replicas share the load; 0: never. */
+  KEEPALIVE_MAX_SERVER_CONNECTION_AGE: envDurationMs().default(1_800_000),
+  /** A client that does not read a response for so long is ended. */
+  PILOT_XDS_SEND_TIMEOUT: envDurationMs().default(60_000),
+  /** So is one that reads it and does not answer. */
+  LATEEN_XDS_ANSWER_TIMEOUT: envDurationMs().default(300_000),
   /** The cluster's network where no label names it. */
   NETWORK: z.string().default(""),
   /** An Istio release whose behaviour is wanted where it differed. */

@@ -147,7 +147,9 @@ export class TestClient implements Disposable {
   }
 
   #send(request: Partial<DeltaDiscoveryRequest>): void {
-    const node = this.#first ? createNode({ id: "ztunnel~10.0.0.1~ztunnel-a.istio-system~x" }) : null;
+    const node = this.#first
+      ? createNode({ id: "ztunnel~10.0.0.1~ztunnel-a.istio-system~istio-system.svc.cluster.local" })
+      : null;
     this.#first = false;
     this.#call.write(createDeltaDiscoveryRequest({ ...request, node }));
   }

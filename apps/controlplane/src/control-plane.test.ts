@@ -140,10 +140,19 @@ describe("callers", () => {
       rig.token({ audience: "another" }),
       rig.token({ ttlSec: -60 }),
       rig.token({ key: generateTokenKey().privateKeyPem }),
-      rig.token({ subject: { namespace: "shop", serviceAccount: "web" } }),
     ])
       expect(await refused({ token })).toEqual(UNAUTHENTICATED);
-    expect(rig.lines.filter((l) => l.includes("refused a client")).length).toBe(6);
+    expect(rig.lines.filter((l) => l.includes("refused a client")).length).toBe(5);
+  });
+
+  test("that are not what their node says are refused", async () => {
+    await rig.start();
+    const DENIED = [7, expect.stringMatching(/^authorization failed: /)];
+    for (const subject of [
+      { namespace: "shop", serviceAccount: "web" },
+      { namespace: "istio-system", serviceAccount: "other" },
+    ])
+      expect(await refused({ token: rig.token({ subject }) })).toEqual(DENIED);
   });
 
   test("with a certificate of our root subscribe if they are node proxies", async () => {
@@ -155,7 +164,7 @@ describe("callers", () => {
     using client = rig.client({ certificate: own.value });
     client.subscribe(AUTHORIZATION_TYPE);
     expect(await client.next()).toMatchObject({ names: ["shop/allow"] });
-    expect(await refused({ certificate: other.value })).toEqual(UNAUTHENTICATED);
+    expect(await refused({ certificate: other.value })).toEqual([7, expect.stringMatching(/^authorization failed: /)]);
   });
 
   test("with a certificate of a foreign root are refused", async () => {

@@ -5,21 +5,24 @@ import type { Logger } from "@lateen/telemetry";
 import {
   type Condition,
   type FollowedKind,
+  MeshLookup,
   type MeshModel,
   type ModelOptions,
   ResourceModel,
   applyChanges,
   isWarning,
 } from "@lateen/translation";
+import type { ResourceStore } from "./discovery/resource-store.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { ProblemLog } from "./problem-log.ts";
-import type { ResourceCache } from "./resource-cache.ts";
 import { ResourceFeed } from "./resource-feed.ts";
 
 /** News of a source in, encoded resources out: only what changed is computed, encoded and announced. */
 export class MeshFeed {
   readonly graph: Graph;
   readonly podsByNode: Index<Resources["Pod"]>;
+  /** Finds what proxies ask for by name. */
+  readonly lookup: MeshLookup;
   readonly #resources: ResourceModel;
   #problems: readonly Problem[] = [];
   /** What is wrong with valid objects, by `Kind/namespace/name`: kept up to date, so that a change costs no look at all of them. */
@@ -27,7 +30,7 @@ export class MeshFeed {
   readonly #feed: ResourceFeed;
   readonly #problemLog: ProblemLog;
 
-  constructor(cache: ResourceCache, options: ModelOptions, log: Logger) {
+  constructor(store: ResourceStore, options: ModelOptions, log: Logger) {
     this.#problemLog = new ProblemLog(log);
     // A bug of the translation. What it concerns keeps its last good form, and its next change has another try.
     this.graph = new Graph({
@@ -42,8 +45,9 @@ export class MeshFeed {
         else this.#conditions.set(key, wrong);
       }
     });
+    this.lookup = new MeshLookup(this.graph, this.model);
     this.podsByNode = this.graph.index(this.pods, "node", (pod) => [pod.spec.nodeName ?? ""]);
-    this.#feed = new ResourceFeed(this.model, cache, (name, error) =>
+    this.#feed = new ResourceFeed(this.model, store, (name, error) =>
       log.error("cannot encode a resource, its last good form stays", { name, error: String(error) }),
     );
   }

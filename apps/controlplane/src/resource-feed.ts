@@ -1,5 +1,8 @@
 import type { Change, Collection } from "@lateen/collections";
+import type { Authorization } from "@lateen/policy";
 import type { MeshModel } from "@lateen/translation";
+import { type Service, type Workload, networkKey } from "@lateen/workload-model";
+import { Capability } from "@lateen/xds";
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -7,48 +10,54 @@ import {
   encodeService,
   encodeWorkload,
 } from "@lateen/xds-types";
-import type { ResourceCache } from "./resource-cache.ts";
+import type { NewResource, ResourceStore } from "./discovery/resource-store.ts";
 
-type Bodies = Map<string, Uint8Array | null>;
+type Waiting = Map<string, NewResource | null>;
 
-/** Encodes what the model tells and puts it into the cache, one batch per step of the graph. */
+/** Encodes what the model tells and puts it into the store, one batch per step of the graph. */
 export class ResourceFeed implements Disposable {
-  readonly #cache: ResourceCache;
+  readonly #store: ResourceStore;
   readonly #onError: (name: string, error: unknown) => void;
-  readonly #addresses: Bodies = new Map();
-  readonly #authorizations: Bodies = new Map();
+  readonly #addresses: Waiting = new Map();
+  readonly #authorizations: Waiting = new Map();
   readonly #subscriptions: readonly Disposable[];
 
   /** @param onError a resource that cannot be encoded keeps its last good form */
-  constructor(model: MeshModel, cache: ResourceCache, onError: (name: string, error: unknown) => void) {
-    this.#cache = cache;
+  constructor(model: MeshModel, store: ResourceStore, onError: (name: string, error: unknown) => void) {
+    this.#store = store;
     this.#onError = onError;
     this.#subscriptions = [
-      this.#collect(model.workloads, encodeWorkload, this.#addresses),
-      this.#collect(model.services, encodeService, this.#addresses),
-      this.#collect(model.authorizations, encodeAuthorization, this.#authorizations),
+      this.#collect(model.workloads, workloadResource, this.#addresses),
+      this.#collect(model.services, serviceResource, this.#addresses),
+      this.#collect(model.authorizations, authorizationResource, this.#authorizations),
     ];
   }
 
   /**
-   * Hands on what has been collected. A proxy skips policies that it does not know, so they come before the workloads that name
-   * them and go after these.
+   * Hands on what has been collected. Policies come before the workloads that name them and go after these: a proxy skips
+   * policies that it does not know.
    */
   flush(): void {
-    const [come, go] = split(this.#authorizations);
-    const addresses = new Map(this.#addresses);
+    const policies = [...this.#authorizations];
+    this.#store.put(
+      AUTHORIZATION_TYPE,
+      policies.filter(([, resource]) => resource !== null),
+    );
+    this.#store.put(ADDRESS_TYPE, this.#addresses);
+    this.#store.put(
+      AUTHORIZATION_TYPE,
+      policies.filter(([, resource]) => resource === null),
+    );
     this.#authorizations.clear();
     this.#addresses.clear();
-    this.#cache.update(AUTHORIZATION_TYPE, come);
-    this.#cache.update(ADDRESS_TYPE, addresses);
-    this.#cache.update(AUTHORIZATION_TYPE, go);
+    this.#store.announce();
   }
 
   [Symbol.dispose](): void {
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
   }
 
-  #collect<T>(from: Collection<T>, encode: (value: T) => Uint8Array, into: Bodies): Disposable {
+  #collect<T>(from: Collection<T>, encode: (value: T) => NewResource, into: Waiting): Disposable {
     return from.subscribe((changes: readonly Change<T>[]) => {
       for (const { key, after } of changes) {
         try {
@@ -61,7 +70,19 @@ export class ResourceFeed implements Disposable {
   }
 }
 
-function split(bodies: Bodies): readonly [Bodies, Bodies] {
-  const entries = [...bodies];
-  return [new Map(entries.filter(([, body]) => body !== null)), new Map(entries.filter(([, body]) => body === null))];
+function workloadResource(w: Workload): NewResource {
+  const aliases = w.addresses.map((ip) => networkKey(w.network, ip));
+  return { kind: "workload", body: encodeWorkload(w), node: w.node, aliases };
+}
+
+function serviceResource(s: Service): NewResource {
+  const aliases = s.addresses.map((a) =>
+    a.length === null ? networkKey(a.network, a.ip) : `${networkKey(a.network, a.ip)}/${a.length}`,
+  );
+  const needs = s.loadBalancing?.mode === "PASSTHROUGH" ? [Capability.PassthroughService] : [];
+  return { kind: "service", body: encodeService(s), aliases, needs };
+}
+
+function authorizationResource(policy: Authorization): NewResource {
+  return { body: encodeAuthorization(policy), needs: policy.dryRun ? [Capability.DryRunPolicy] : [] };
 }

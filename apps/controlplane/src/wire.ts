@@ -1,20 +1,25 @@
 import { createHash } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { type Reply, type Routes, jsonReply, serveHttp } from "@lateen/admin-http";
 import { type Caller, type Proof, authenticateCaller, caService } from "@lateen/ca";
-import { Code, MeshError, type Result, fail } from "@lateen/errors";
+import { Code, MeshError, type Result } from "@lateen/errors";
 import { type Readiness, createReadiness, createScope, systemClock } from "@lateen/lifecycle";
 import { formatProblem } from "@lateen/manifests";
 import { type Logging, type Registry, createRegistry, metricsContentType, renderOpenMetrics } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import type { Config } from "./config.ts";
-import { DiscoveryService } from "./discovery-service.ts";
+import { type ClientAccounts, authorizeClient } from "./discovery/authorization.ts";
+import { type DiscoveryLimits, DiscoveryService } from "./discovery/discovery-service.ts";
+import { describeStream } from "./discovery/describe-stream.ts";
+import { createGrpcServer, listenGrpc } from "./discovery/grpc-server.ts";
+import { ResourceStore } from "./discovery/resource-store.ts";
+import { ServedTypes } from "./discovery/served-types.ts";
+import { createXdsMetrics } from "./discovery/xds-metrics.ts";
 import { folderWorld } from "./folder-world.ts";
-import { bindGrpc, closeGrpc, createGrpcServer } from "./grpc-server.ts";
 import { clusterWorld } from "./kubernetes/cluster-world.ts";
 import { MeshFeed } from "./mesh-feed.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { podView } from "./pod-view.ts";
-import { ResourceCache } from "./resource-cache.ts";
 import { serverCredentials } from "./server-certificate.ts";
 import type { World } from "./world.ts";
 
@@ -28,14 +33,6 @@ export interface ControlPlane extends AsyncDisposable {
 const VERSION_LENGTH = 16;
 const versionOf = (body: Uint8Array): string =>
   createHash("sha256").update(body).digest("hex").slice(0, VERSION_LENGTH);
-
-/** Who may follow the mesh: the node proxies, by token or by certificate. */
-function admitNodeProxy(caller: Result<Caller>, trusted: readonly string[]): Result<Caller> {
-  if (!caller.ok) return caller;
-  const { namespace, serviceAccount } = caller.value.identity;
-  if (trusted.includes(`${namespace}/${serviceAccount}`)) return caller;
-  return fail(new MeshError(Code.Denied, `${namespace}/${serviceAccount} is not an account of node proxies`));
-}
 
 /** What people look at when they wonder what the control plane makes of their objects. */
 function debugRoutes(o: {
@@ -52,7 +49,7 @@ function debugRoutes(o: {
       return { status: 200, type, body: renderOpenMetrics(registry.families()) };
     },
     "GET /debug/source": () => jsonReply(world.describe()),
-    "GET /debug/clients": () => jsonReply(discovery.clients()),
+    "GET /debug/clients": () => jsonReply(discovery.streams.map(describeStream)),
     // Which input an entry comes from and what was read for it: `?collection=NAME[&key=KEY]`.
     "GET /debug/collections": ({ url }) => {
       const collection = url.searchParams.get("collection");
@@ -110,19 +107,10 @@ export async function startControlPlane(
   const { authority } = world;
   const authenticate = (proof: Proof): Promise<Result<Caller>> =>
     authenticateCaller(proof, { trustDomain: world.trustDomain, verifyToken: world.verifyToken });
-  const cache = new ResourceCache(versionOf);
-  const feed = new MeshFeed(cache, optionsOf(config), logging.logger("config"));
+  const store = new ResourceStore(versionOf);
+  const feed = new MeshFeed(store, optionsOf(config), logging.logger("config"));
   scope.own(await follow(world, feed, stop.signal));
   const trustedNodeAccounts = config.CA_TRUSTED_NODE_ACCOUNTS;
-  const server = createGrpcServer();
-  scope.defer(() => closeGrpc(server));
-  const discovery = scope.own(
-    new DiscoveryService(
-      cache,
-      async (proof) => admitNodeProxy(await authenticate(proof), trustedNodeAccounts),
-      logging.logger("discovery"),
-    ),
-  );
   const log = logging.logger("ca");
   const ca = caService({
     authority,
@@ -133,19 +121,71 @@ export async function startControlPlane(
     log,
   });
   const tls = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log });
+  const limits = discoveryLimits(config);
+  const server = createGrpcServer(limits.ageMs);
+  const listener = scope.own(
+    await listenGrpc(server, {
+      address: config.DISCOVERY_ADDRESS,
+      credentials: tls,
+      limits: CONNECTIONS,
+      clock: systemClock,
+      log: logging.logger("discovery"),
+    }),
+  );
+  const discovery = scope.own(
+    new DiscoveryService({
+      ...{ store, limits, authenticate, clock: systemClock, random: Math.random },
+      types: new ServedTypes(store, feed.lookup),
+      authorize: (caller, node) => authorizeClient(caller, node, accountsOf(feed, trustedNodeAccounts)),
+      metrics: createXdsMetrics(registry),
+      log: logging.logger("discovery"),
+      cut: (peer) => listener.cut(peer),
+    }),
+  );
   server.addService(discovery.definition, discovery.handlers);
   server.addService(ca.definition, ca.implementation);
-  const port = await bindGrpc(server, config.DISCOVERY_ADDRESS, tls);
   const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, debugRoutes({ feed, discovery, world, registry })));
   // Last: who finds it ready finds everything.
   starting[Symbol.dispose]();
   logging.logger("controlplane").info("started", { discovery: config.DISCOVERY_ADDRESS, source: config.source });
   const owned = scope.move();
   return {
-    port,
+    port: listener.port,
     debugPort: debug.port,
     readyPort: ready.port,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** Connections at a time, and new ones of one address. */
+const CONNECTIONS = { connections: 20_000, perSecond: 50, burst: 200 };
+
+function discoveryLimits(config: Config): DiscoveryLimits {
+  const age = config.KEEPALIVE_MAX_SERVER_CONNECTION_AGE;
+  return {
+    streams: 10_000,
+    // Istio's own measure (control-plane 1.3).
+    newStreamsPerSecond: config.PILOT_MAX_REQUESTS_PER_SECOND || Math.min(15 + 5 * availableParallelism(), 100),
+    namesPerClient: 100_000,
+    names: 1_000_000,
+    unreadBytes: 256 << 20,
+    firstRequestMs: 30_000,
+    sendMs: config.PILOT_XDS_SEND_TIMEOUT,
+    answerMs: config.LATEEN_XDS_ANSWER_TIMEOUT,
+    ageMs: age === 0 ? null : age,
+    graceMs: 10_000,
+  };
+}
+
+function accountsOf(feed: MeshFeed, trusted: readonly string[]): ClientAccounts {
+  return {
+    isNodeProxy: (account) => trusted.includes(account),
+    isWaypoint: (account) => {
+      const [namespace = ""] = account.split("/");
+      return feed.model.waypoints
+        .values()
+        .some((w) => w.namespace === namespace && w.serviceAccounts.some((name) => `${namespace}/${name}` === account));
+    },
   };
 }
 

@@ -10,10 +10,16 @@ import {
 import {
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
+  type DiscoveryRequest,
+  type DiscoveryResponse,
   decodeDeltaDiscoveryRequest,
   decodeDeltaDiscoveryResponse,
+  decodeDiscoveryRequest,
+  decodeDiscoveryResponse,
   encodeDeltaDiscoveryRequest,
   encodeDeltaDiscoveryResponse,
+  encodeDiscoveryRequest,
+  encodeDiscoveryResponse,
 } from "./generated/discovery.ts";
 
 /**
@@ -47,6 +53,17 @@ export const deltaDiscoveryMethod: GrpcMethod<DeltaDiscoveryRequest, DeltaDiscov
   requestDeserialize: orThrow(decodeDeltaDiscoveryRequest),
   responseSerialize: encodeDeltaDiscoveryResponse,
   responseDeserialize: orThrow(decodeDeltaDiscoveryResponse),
+};
+
+/** State-of-the-world xDS, all types on one stream. @see control-plane 1.2 */
+export const stateDiscoveryMethod: GrpcMethod<DiscoveryRequest, DiscoveryResponse> = {
+  path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: encodeDiscoveryRequest,
+  requestDeserialize: orThrow(decodeDiscoveryRequest),
+  responseSerialize: encodeDiscoveryResponse,
+  responseDeserialize: orThrow(decodeDiscoveryResponse),
 };
 
 /** Signs one certificate request. @see dataplane 9.1 */

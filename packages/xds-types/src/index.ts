@@ -29,10 +29,15 @@ export {
 } from "./generated/discovery.ts";
 export { type Any, type Struct, createAny } from "./generated/google-protobuf.ts";
 export { type Status, createStatus } from "./generated/google-rpc.ts";
-export { type GrpcMethod, createCertificateMethod, deltaDiscoveryMethod } from "./grpc-methods.ts";
+export {
+  type GrpcMethod,
+  createCertificateMethod,
+  deltaDiscoveryMethod,
+  stateDiscoveryMethod,
+} from "./grpc-methods.ts";
 export { MAX_RESOURCE_BYTES } from "./resource-bytes.ts";
 export { encodeService } from "./service-resource.ts";
 export { type JsonObject, type JsonValue, structFromJson, structToJson } from "./struct-json.ts";
 export { ADDRESS_TYPE, AUTHORIZATION_TYPE, WORKLOAD_TYPE } from "./type-urls.ts";
 export { MAX_MESSAGE_BYTES } from "./wire/codec.ts";
-export { encodeWorkload } from "./workload-resource.ts";
+export { encodeWorkload, workloadInAddress } from "./workload-resource.ts";

@@ -7,7 +7,7 @@ import * as w from "./generated/workload.ts";
 import { MAX_RESOURCE_BYTES } from "./resource-bytes.ts";
 import { arbAuthorization, arbService, arbWorkload } from "./resources.test.support.ts";
 import { encodeService } from "./service-resource.ts";
-import { encodeWorkload } from "./workload-resource.ts";
+import { encodeWorkload, workloadInAddress } from "./workload-resource.ts";
 
 describe("what was encoded decodes to the same", () => {
   test("workload", () =>
@@ -29,6 +29,19 @@ describe("what was encoded decodes to the same", () => {
       }),
     ));
 });
+
+test("a workload is found in its address, and in no service's", () =>
+  fc.assert(
+    fc.property(arbWorkload, arbService, (workload, service) => {
+      const found = workloadInAddress(encodeWorkload(workload));
+      const read = found === null ? null : w.decodeWorkload(found);
+      expect(read).toEqual({ ok: true, value: read?.ok === true && read.value });
+      expect(w.encodeAddress(w.createAddress({ workload: read?.ok === true ? read.value : null }))).toEqual(
+        encodeWorkload(workload),
+      );
+      expect(workloadInAddress(encodeService(service))).toBeNull();
+    }),
+  ));
 
 test("equal workloads give equal bytes, whatever the order of their services", () =>
   fc.assert(

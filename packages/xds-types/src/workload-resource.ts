@@ -116,3 +116,13 @@ function toWire(w: Workload): WireWorkload {
 export function encodeWorkload(w: Workload): Uint8Array {
   return encodeAddress(createAddress({ workload: toWire(w) }));
 }
+
+const WORKLOAD_TAG = 0x0a;
+
+/** The `istio.workload.Workload` that an Address holds, as a view of its bytes; null when it holds none. */
+export function workloadInAddress(address: Uint8Array): Uint8Array | null {
+  if (address[0] !== WORKLOAD_TAG) return null;
+  let at = 1;
+  while (at < address.length && address[at]! >= 0x80) at += 1;
+  return address.subarray(at + 1);
+}

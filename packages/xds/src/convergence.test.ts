@@ -2,11 +2,15 @@ import { type DeltaDiscoveryResponse, createNode } from "@lateen/xds-types";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DeltaClient } from "./delta-client.ts";
-import { deltaResponse } from "./delta-response.ts";
 import { DeltaServer } from "./delta-server.ts";
-import type { ServerEffect } from "./delta-server.ts";
+import { ResourceTable, Sequence } from "./resource-table.ts";
+import { ANY_CLIENT, SharedBatches } from "./served-type.ts";
+import { entry, onTheWire } from "./server.test.support.ts";
+import type { ServerEffect } from "./stream-messages.ts";
 
 const TYPE = "type/A";
+/** So few that a client may fall too far behind. */
+const MAX_GONE = 2;
 const NAMES = ["a", "b", "c", "d"] as const;
 const BAD = "bad";
 
@@ -29,9 +33,10 @@ const arbStep: fc.Arbitrary<Step> = fc.oneof(
 
 /** A client and a server over a wire that delivers when told to and may be cut at any time. */
 class World {
-  readonly truth = new Map<string, { version: string }>();
+  readonly truth = new ResourceTable(TYPE, new Sequence(), MAX_GONE);
   readonly held = new Map<string, string>();
   readonly client = new DeltaClient(createNode({ id: "n" }), [TYPE]);
+  readonly #shared = new SharedBatches();
   #server = this.#newServer();
   #nonces = 0;
   #toClient: DeltaDiscoveryResponse[] = [];
@@ -45,9 +50,8 @@ class World {
     if (step.t === "deliver") this.#deliver();
     else if (step.t === "cut") this.#connect();
     else {
-      if (step.t === "put") this.truth.set(step.name, { version: step.version });
-      else this.truth.delete(step.name);
-      this.#push(this.#server.step({ t: "changed", typeUrl: TYPE, names: new Set([step.name]) }));
+      this.truth.set(step.name, step.t === "put" ? entry(step.version) : null);
+      this.#push(this.#server.step({ t: "changed" }));
     }
   }
 
@@ -57,7 +61,9 @@ class World {
   }
 
   #newServer(): DeltaServer {
-    return new DeltaServer({ typeUrls: [TYPE], resources: () => this.truth, nonce: () => String(++this.#nonces) });
+    const types = [{ typeUrl: TYPE, table: this.truth }];
+    const nonce = (): string => String(++this.#nonces);
+    return new DeltaServer({ types, scope: ANY_CLIENT, scopeKey: "", shared: this.#shared, nonce });
   }
 
   #connect(): void {
@@ -69,15 +75,10 @@ class World {
   }
 
   #push(effects: readonly ServerEffect[]): void {
-    for (const e of effects) if (e.t === "send") this.#toClient.push(this.#response(e));
+    const lost = effects.some((e) => e.t === "close");
+    for (const e of effects) if (e.t === "send") this.#toClient.push(onTheWire(e));
     this.mostUnanswered = Math.max(this.mostUnanswered, this.#toClient.length);
-  }
-
-  #response(e: Extract<ServerEffect, { t: "send" }>): DeltaDiscoveryResponse {
-    const body = new Uint8Array(0);
-    const resources = e.resources.map((name) => ({ name, version: this.truth.get(name)?.version ?? "none", body }));
-    expect(resources.filter((r) => r.version === "none")).toEqual([]);
-    return deltaResponse({ ...e, systemVersion: "", resources });
+    if (lost) this.#connect();
   }
 
   #deliver(): void {

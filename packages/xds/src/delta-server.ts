@@ -1,121 +1,108 @@
-import type { DeltaDiscoveryRequest, Node } from "@lateen/xds-types";
-import { type ResourceIndex, type TypeState, Watch } from "./watch.ts";
+import type { DeltaDiscoveryRequest } from "@lateen/xds-types";
+import { DeltaWatch } from "./delta-watch.ts";
+import { NameAccount, describeWatches } from "./name-account.ts";
+import { type ServerEffect, type StreamOptions, type TypeState, UNAVAILABLE } from "./stream-messages.ts";
 
 export type ServerInput =
   | { readonly t: "request"; readonly request: DeltaDiscoveryRequest }
-  /** Resources of a type changed, came or went; null: any of them may have. */
-  | { readonly t: "changed"; readonly typeUrl: string; readonly names: ReadonlySet<string> | null };
-
-export type ServerEffect =
-  /** The first request said who the client is. */
-  | { readonly t: "identified"; readonly node: Node }
-  /** Send a response with these resources, as they are now, and these removals. */
-  | {
-      readonly t: "send";
-      readonly typeUrl: string;
-      readonly nonce: string;
-      readonly resources: readonly string[];
-      readonly removed: readonly string[];
-    }
-  | { readonly t: "acknowledged"; readonly typeUrl: string; readonly nonce: string }
-  /** The client could not take the last response, or part of it. */
-  | { readonly t: "rejected"; readonly typeUrl: string; readonly nonce: string; readonly message: string }
-  /** A request that changes nothing: of a type we do not serve, or about an old response. */
-  | { readonly t: "ignored"; readonly why: string }
-  /** End the stream with this gRPC status. */
-  | { readonly t: "close"; readonly code: number; readonly message: string };
-
-export interface DeltaServerOptions {
-  /** The types that are served, in the order in which changes are pushed. */
-  readonly typeUrls: readonly string[];
-  /** The resources of a type at the moment of the call. */
-  readonly resources: (typeUrl: string) => ResourceIndex;
-  /** A text that was never returned before on this stream. */
-  readonly nonce: () => string;
-  /** Names that one client may subscribe to at a time. */
-  readonly maxNames?: number;
-}
-
-const INVALID_ARGUMENT = 3;
-const RESOURCE_EXHAUSTED = 8;
-const DEFAULT_MAX_NAMES = 100_000;
+  /** Something changed in the tables. */
+  | { readonly t: "changed" };
 
 /**
- * The server side of delta xDS for one stream. A machine without I/O: inputs give effects, in order. At most one response
- * of a type is unanswered at a time; what changes meanwhile is merged and sent, as it then is, after the answer. A slow
- * client therefore costs no queue.
+ * The server side of delta xDS for one stream, after it is known whose it is. A machine without I/O: inputs give effects, in
+ * order. At most one response of a type is unanswered at a time; what changes meanwhile is one change, sent, as it then is, after
+ * the answer. A slow client therefore costs no queue.
  * @see control-plane 1.6
  */
-export class DeltaServer {
-  readonly #o: DeltaServerOptions;
-  readonly #watches = new Map<string, Watch>();
-  #identified = false;
+export class DeltaServer implements Disposable {
+  readonly #o: StreamOptions;
+  readonly #watches = new Map<string, DeltaWatch>();
+  readonly #account: NameAccount;
 
-  constructor(o: DeltaServerOptions) {
+  constructor(o: StreamOptions) {
     this.#o = o;
+    this.#account = new NameAccount(o);
   }
 
   step(input: ServerInput): readonly ServerEffect[] {
-    if (input.t === "request") return this.#request(input.request);
-    const watch = this.#watches.get(input.typeUrl);
-    if (!watch) return [];
-    watch.mark(input.names);
-    return this.#flush(input.typeUrl, watch);
+    return input.t === "request" ? this.#request(input.request) : this.#within(() => this.#flush());
   }
 
   /** What is known about each type's subscription, for debugging. */
   state(): ReadonlyMap<string, TypeState> {
-    return new Map([...this.#watches].map(([url, watch]) => [url, watch.state()]));
+    return describeWatches(this.#watches);
+  }
+
+  /** The names of each subscription. */
+  names(): ReadonlyMap<string, readonly string[]> {
+    return new Map([...this.#watches].map(([url, w]) => [url, w.names]));
+  }
+
+  /** Up to where the client needs no word any more of what went from a table. */
+  heardGoneAt(typeUrl: string): number {
+    return this.#watches.get(typeUrl)?.heardGoneAt ?? Infinity;
+  }
+
+  /** Gives its names back. */
+  [Symbol.dispose](): void {
+    this.#account[Symbol.dispose]();
+    this.#watches.clear();
   }
 
   #request(request: DeltaDiscoveryRequest): readonly ServerEffect[] {
-    const { node } = request;
-    if (!this.#identified) {
-      if (node === null || node.id === "")
-        return [{ t: "close", code: INVALID_ARGUMENT, message: "missing node information" }];
-      this.#identified = true;
-      return [{ t: "identified", node }, ...this.#identifiedRequest(request)];
-    }
-    return this.#identifiedRequest(request);
-  }
-
-  #identifiedRequest(request: DeltaDiscoveryRequest): readonly ServerEffect[] {
-    const { typeUrl } = request;
-    if (!this.#o.typeUrls.includes(typeUrl))
-      return [{ t: "ignored", why: `type ${typeUrl.slice(0, 200)} is not served` }];
-    const watch = this.#watches.get(typeUrl);
-    if (!watch) return this.#first(request);
-    const heard = watch.hear(request);
-    if (heard === "stale")
-      return [{ t: "ignored", why: `response ${request.responseNonce.slice(0, 200)} is not the last` }];
+    const { typeUrl, responseNonce: nonce, errorDetail } = request;
+    const served = this.#o.types.find((t) => t.typeUrl === typeUrl);
+    if (served === undefined) return [{ t: "unknown-type", typeUrl, names: request.resourceNamesSubscribe }];
     const effects: ServerEffect[] = [];
-    const nonce = request.responseNonce;
-    if (request.errorDetail !== null)
-      effects.push({ t: "rejected", typeUrl, nonce, message: request.errorDetail.message });
+    const watch = this.#watches.get(typeUrl);
+    if (watch === undefined) {
+      const { scope, scopeKey, shared } = this.#o;
+      this.#watches.set(typeUrl, new DeltaWatch({ served, scope, scopeKey, shared }, request));
+    } else if (watch.hear(request) === "stale") return [{ t: "stale", typeUrl }];
+    else if (errorDetail !== null) effects.push({ t: "rejected", typeUrl, nonce, message: errorDetail.message });
     else if (nonce !== "") effects.push({ t: "acknowledged", typeUrl, nonce });
-    if (watch.size > this.#maxNames) return [...effects, this.#tooMany(typeUrl)];
-    return [...effects, ...this.#flush(typeUrl, watch)];
+    return [...effects, ...this.#within(() => this.#flush())];
   }
 
-  #first(request: DeltaDiscoveryRequest): readonly ServerEffect[] {
-    const watch = new Watch(request);
-    this.#watches.set(request.typeUrl, watch);
-    return watch.size > this.#maxNames ? [this.#tooMany(request.typeUrl)] : this.#flush(request.typeUrl, watch);
+  /** Names are charged before what they ask for is made, and after: what was sent is kept too. */
+  #within(flush: () => readonly ServerEffect[]): readonly ServerEffect[] {
+    const before = this.#account.charge(this.#watches.values());
+    if (before !== null) return [before];
+    const effects = flush();
+    const after = this.#account.charge(this.#watches.values());
+    return after === null ? effects : [after];
   }
 
-  get #maxNames(): number {
-    return this.#o.maxNames ?? DEFAULT_MAX_NAMES;
+  #flush(): readonly ServerEffect[] {
+    const effects: ServerEffect[] = [];
+    const { first, second } = this.#o.order ?? { first: "", second: "" };
+    for (const { typeUrl } of this.#o.types) {
+      if (typeUrl !== second || this.#isSettled(first)) this.#flushType(typeUrl, effects);
+      // What nothing refers to any more may go now.
+      if (typeUrl === second) this.#flushType(first, effects);
+    }
+    return effects;
   }
 
-  #tooMany(typeUrl: string): ServerEffect {
-    return { t: "close", code: RESOURCE_EXHAUSTED, message: `more than ${this.#maxNames} names of ${typeUrl}` };
+  /** Whether everything that came or changed was sent. */
+  #isSettled(typeUrl: string): boolean {
+    return (this.#watches.get(typeUrl)?.settledAt ?? Infinity) === Infinity;
   }
 
-  #flush(typeUrl: string, watch: Watch): readonly ServerEffect[] {
-    const difference = watch.take(this.#o.resources(typeUrl));
-    if (difference === null) return [];
-    const nonce = this.#o.nonce();
-    watch.sent(nonce);
-    return [{ t: "send", typeUrl, nonce, ...difference }];
+  #flushType(typeUrl: string, effects: ServerEffect[]): void {
+    const watch = this.#watches.get(typeUrl);
+    if (watch === undefined) return;
+    if (watch.isLost) {
+      const message = `too far behind in ${typeUrl}: reconnect with the versions of what is there`;
+      effects.push({ t: "close", code: UNAVAILABLE, message });
+      return;
+    }
+    const { order, nonce } = this.#o;
+    const later = typeUrl === order?.first ? this.#watches.get(order.second) : undefined;
+    const batch = watch.take(later?.settledAt ?? Infinity);
+    if (batch === null) return;
+    const sent = nonce();
+    watch.answers.send(sent);
+    effects.push({ t: "send", typeUrl, nonce: sent, batch });
   }
 }

@@ -51,4 +51,5 @@ export const claims: readonly Claim[] = [
   },
   { suite: "policy-conversion" },
   { suite: "spiffe-id" },
+  { suite: "xds-workload-scenarios" },
 ];

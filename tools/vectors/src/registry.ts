@@ -10,6 +10,7 @@ import { driver as ztunnelRbac } from "./drivers/ztunnel-rbac.ts";
 import { driver as ztunnelRouting } from "./drivers/ztunnel-routing.ts";
 import { driver as policyConversion } from "./drivers/policy-conversion.ts";
 import { driver as spiffeId } from "./drivers/spiffe-id.ts";
+import { driver as xdsWorkloadScenarios } from "./drivers/xds-workload-scenarios.ts";
 import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
@@ -26,4 +27,5 @@ export const drivers: readonly SuiteDriver[] = [
   ztunnelRouting,
   spiffeId,
   policyConversion,
+  xdsWorkloadScenarios,
 ];

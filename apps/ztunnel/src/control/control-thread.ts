@@ -5,6 +5,7 @@ import { createBackoff, createReadiness } from "@lateen/lifecycle";
 import { connectSeqpacket, netnsId } from "@lateen/linux";
 import type { ProxiedPod } from "@lateen/zds";
 import type { Levels, Logging } from "@lateen/telemetry";
+import { CAPABILITIES_KEY, Capability } from "@lateen/xds";
 import { type Node, createNode, structFromJson } from "@lateen/xds-types";
 import type { Config } from "../config.ts";
 import type { StaticMesh } from "../static-config.ts";
@@ -300,7 +301,7 @@ export class ControlThread implements AsyncDisposable {
 function xdsNode({ env, upstream }: Config): Node {
   const { INSTANCE_IP: ip, POD_NAME: name, POD_NAMESPACE: namespace, NODE_NAME } = env;
   const own = { NAME: name, NAMESPACE: namespace, INSTANCE_IPS: ip, NODE_NAME, CLUSTER_ID: upstream.clusterId };
-  const metadata = { ...own, ...upstream.metadata };
+  const metadata = { ...own, [CAPABILITIES_KEY]: Object.values(Capability).join(","), ...upstream.metadata };
   return createNode({
     id: `ztunnel~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`,
     metadata: structFromJson(metadata),

@@ -1,0 +1,59 @@
+import type { Unanswered } from "./unanswered.ts";
+import { DEFAULT_MAX_NAMES, RESOURCE_EXHAUSTED, type ServerEffect, type TypeState } from "./stream-messages.ts";
+import type { NameBudget } from "./served-type.ts";
+
+/** What every watch can say of itself. */
+interface Counted {
+  readonly size: number;
+  readonly isWildcard: boolean;
+  readonly names: readonly string[];
+  readonly sentCount: number | null;
+  readonly answers: Unanswered;
+}
+
+/** The names that one stream keeps, charged to the budget of all. */
+export class NameAccount implements Disposable {
+  readonly #maxNames: number;
+  readonly #budget: NameBudget | null;
+  #charged = 0;
+
+  constructor(o: { readonly maxNames?: number; readonly budget?: NameBudget }) {
+    this.#maxNames = o.maxNames ?? DEFAULT_MAX_NAMES;
+    this.#budget = o.budget ?? null;
+  }
+
+  /** Charges what the watches keep now. @returns the end of a stream that keeps too much */
+  charge(watches: Iterable<Counted>): ServerEffect | null {
+    let size = 0;
+    for (const watch of watches) size += watch.size;
+    const close = (message: string): ServerEffect => ({ t: "close", code: RESOURCE_EXHAUSTED, message });
+    if (size > this.#maxNames) return close(`it asks for more than ${this.#maxNames} names`);
+    const more = size - this.#charged;
+    if (more > 0 && this.#budget?.take(more) === false)
+      return close(`all clients together ask for more than ${this.#budget.max} names`);
+    if (more < 0) this.#budget?.give(-more);
+    this.#charged = size;
+    return null;
+  }
+
+  [Symbol.dispose](): void {
+    this.#budget?.give(this.#charged);
+    this.#charged = 0;
+  }
+}
+
+export function describeWatches(watches: ReadonlyMap<string, Counted>): ReadonlyMap<string, TypeState> {
+  return new Map([...watches].map(([typeUrl, watch]) => [typeUrl, describeWatch(watch)]));
+}
+
+function describeWatch({ isWildcard, names, sentCount, answers }: Counted): TypeState {
+  return {
+    wildcard: isWildcard,
+    names: isWildcard ? 0 : names.length,
+    resources: sentCount,
+    nonceSent: answers.sent,
+    nonceAcked: answers.acknowledged,
+    awaiting: answers.isAwaiting,
+    lastError: answers.lastError,
+  };
+}
