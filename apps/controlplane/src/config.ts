@@ -36,8 +36,10 @@ const Env = z.object({
     .default("default"),
   DISCOVERY_ADDRESS: z.string().default("[::]:15012"),
   READINESS_ADDRESS: z.string().default("[::]:8080"),
-  /** Debug pages tell everything about the mesh, so they stay on the loopback. */
-  DEBUG_ADDRESS: z.string().default("localhost:15014"),
+  /** Metrics for everybody; debug pages for the loopback and for who proves that it may see them. */
+  DEBUG_ADDRESS: z.string().default("[::]:15014"),
+  /** Namespaces beside the mesh's own whose identities may see every debug page. */
+  DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES: envCommaList().default([]),
   TRUST_DOMAIN: z.string().default("cluster.local"),
   CLUSTER_ID: z.string().default("Kubernetes"),
   CLUSTER_DOMAIN: z.string().default("cluster.local"),

@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { type Reply, type Routes, jsonReply, serveHttp } from "@lateen/admin-http";
+import { type Reply, serveHttp } from "@lateen/admin-http";
 import { type Caller, type Proof, authenticateCaller, caService } from "@lateen/ca";
 import { Code, MeshError, type Result } from "@lateen/errors";
 import { type Readiness, createReadiness, createScope, systemClock } from "@lateen/lifecycle";
-import { formatProblem } from "@lateen/manifests";
-import { type Logging, type Registry, createRegistry, metricsContentType, renderOpenMetrics } from "@lateen/telemetry";
+import { type Logging, createRegistry } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import type { Config } from "./config.ts";
+import type { DebugRules } from "./debug/debug-access.ts";
+import type { DebugSources } from "./debug/debug-pages.ts";
+import { debugRoutes } from "./debug/debug-routes.ts";
 import { type ClientAccounts, authorizeClient } from "./discovery/authorization.ts";
 import { type DiscoveryLimits, DiscoveryService } from "./discovery/discovery-service.ts";
-import { describeStream } from "./discovery/describe-stream.ts";
 import { createGrpcServer, listenGrpc } from "./discovery/grpc-server.ts";
 import { ResourceStore } from "./discovery/resource-store.ts";
 import { ServedTypes } from "./discovery/served-types.ts";
@@ -20,6 +21,7 @@ import { clusterWorld } from "./kubernetes/cluster-world.ts";
 import { MeshFeed } from "./mesh-feed.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { podView } from "./pod-view.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 import { serverCredentials } from "./server-certificate.ts";
 import type { World } from "./world.ts";
 
@@ -28,41 +30,13 @@ export interface ControlPlane extends AsyncDisposable {
   readonly port: number;
   readonly debugPort: number;
   readonly readyPort: number;
+  /** What the debug pages are made of. */
+  readonly debug: DebugSources;
 }
 
 const VERSION_LENGTH = 16;
 const versionOf = (body: Uint8Array): string =>
   createHash("sha256").update(body).digest("hex").slice(0, VERSION_LENGTH);
-
-/** What people look at when they wonder what the control plane makes of their objects. */
-function debugRoutes(o: {
-  readonly feed: MeshFeed;
-  readonly discovery: DiscoveryService;
-  readonly world: World;
-  readonly registry: Registry;
-}): Routes {
-  const { feed, discovery, world, registry } = o;
-  return {
-    "GET /debug/problems": () => jsonReply(feed.problems.map((p) => ({ ...p, text: formatProblem(p) }))),
-    "GET /metrics": ({ accept }) => {
-      const type = metricsContentType(accept);
-      return { status: 200, type, body: renderOpenMetrics(registry.families()) };
-    },
-    "GET /debug/source": () => jsonReply(world.describe()),
-    "GET /debug/clients": () => jsonReply(discovery.streams.map(describeStream)),
-    // Which input an entry comes from and what was read for it: `?collection=NAME[&key=KEY]`.
-    "GET /debug/collections": ({ url }) => {
-      const collection = url.searchParams.get("collection");
-      const key = url.searchParams.get("key");
-      if (collection === null) return jsonReply(Object.fromEntries(feed.graph.sizes()));
-      if (key === null) return jsonReply(feed.graph.describe(collection).get(collection) ?? []);
-      return jsonReply(feed.graph.provenance(collection, key) ?? null);
-    },
-    "GET /debug/policies": () => jsonReply(Object.fromEntries(feed.model.policyReports.entries())),
-    "GET /debug/services": () => jsonReply(Object.fromEntries(feed.model.serviceReports.entries())),
-    "GET /debug/conditions": () => jsonReply(Object.fromEntries(feed.model.conditions.entries())),
-  };
-}
 
 /** Objects in, resources out; and what is written of them. */
 async function follow(world: World, feed: MeshFeed, signal: AbortSignal): Promise<AsyncDisposable> {
@@ -144,7 +118,10 @@ export async function startControlPlane(
   );
   server.addService(discovery.definition, discovery.handlers);
   server.addService(ca.definition, ca.implementation);
-  const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, debugRoutes({ feed, discovery, world, registry })));
+  const sources: DebugSources = { feed, discovery, world };
+  const routes = debugRoutes(sources, debugRules(config, authenticate), registry);
+  const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, routes));
+  scope.own(registerProcessMetrics(registry, { feed, discovery, listener, nowMs: systemClock.nowMs }));
   // Last: who finds it ready finds everything.
   starting[Symbol.dispose]();
   logging.logger("controlplane").info("started", { discovery: config.DISCOVERY_ADDRESS, source: config.source });
@@ -153,6 +130,7 @@ export async function startControlPlane(
     port: listener.port,
     debugPort: debug.port,
     readyPort: ready.port,
+    debug: sources,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }
@@ -175,6 +153,11 @@ function discoveryLimits(config: Config): DiscoveryLimits {
     ageMs: age === 0 ? null : age,
     graceMs: 10_000,
   };
+}
+
+function debugRules(config: Config, authenticate: DebugRules["authenticate"]): DebugRules {
+  const namespaces = [config.POD_NAMESPACE, config.ROOT_NAMESPACE, ...config.DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES];
+  return { authenticate, namespaces };
 }
 
 function accountsOf(feed: MeshFeed, trusted: readonly string[]): ClientAccounts {

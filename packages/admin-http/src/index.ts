@@ -1,1 +1,9 @@
-export { type HttpServer, type Reply, type Route, type Routes, jsonReply, serveHttp } from "./serve-http.ts";
+export {
+  type AdminRequest,
+  type HttpServer,
+  type Reply,
+  type Route,
+  type Routes,
+  jsonReply,
+  serveHttp,
+} from "./serve-http.ts";

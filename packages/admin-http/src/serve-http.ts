@@ -7,7 +7,15 @@ export interface Reply {
   readonly type?: string;
   readonly body: string;
 }
-export type Route = (request: { readonly url: URL; readonly accept: string }) => Reply | Promise<Reply>;
+export interface AdminRequest {
+  readonly url: URL;
+  readonly accept: string;
+  /** The `authorization` header, empty when there is none. */
+  readonly authorization: string;
+  /** Address of who asks, as the socket has it. */
+  readonly peer: string;
+}
+export type Route = (request: AdminRequest) => Reply | Promise<Reply>;
 /** Keys are `METHOD /path`; a path that ends in `/` matches what is below it. */
 export type Routes = Readonly<Record<string, Route>>;
 
@@ -28,7 +36,12 @@ async function answer(routes: Routes, request: IncomingMessage, response: Server
   const route = find(routes, request.method ?? "GET", url.pathname);
   const known = Object.keys(routes).some((key) => find({ [key]: routes[key]! }, key.split(" ")[0]!, url.pathname));
   const reply: Reply = route
-    ? await route({ url, accept: request.headers.accept ?? "" })
+    ? await route({
+        url,
+        accept: request.headers.accept ?? "",
+        authorization: request.headers.authorization ?? "",
+        peer: request.socket.remoteAddress ?? "",
+      })
     : known
       ? { status: 405, body: "Method Not Allowed\n" }
       : { status: 404, body: "Not Found\n" };

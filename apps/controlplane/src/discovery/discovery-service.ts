@@ -113,6 +113,16 @@ export class DiscoveryService implements Disposable {
     streamAggregatedResources: (call: XdsCall) => void this.#admit(call, "state"),
   };
 
+  /** Responses that clients have not read: bytes in buffers, and those that wait for room. */
+  get unread(): { readonly bytes: number; readonly waiting: number } {
+    const { bytes, waiting } = this.#deps.outbox;
+    return { bytes, waiting };
+  }
+  /** Streams that have not said whose they are. */
+  get pendingStreams(): number {
+    return this.#pending.size;
+  }
+
   /** Who is connected. */
   get streams(): readonly DiscoveryStream[] {
     return [...this.#streams.keys()];

@@ -22,7 +22,7 @@ export class RateLimit {
   take(): number | null {
     const nowMs = this.#clock.nowMs();
     const free = Math.max(this.#nextMs, nowMs - (this.#burst - 1) * this.#everyMs);
-    const waitMs = Math.max(0, free - nowMs);
+    const waitMs = Math.max(0, Math.floor(free - nowMs)); // less than what a timer can tell is nothing
     if (waitMs > this.#maxWaitMs) return null;
     this.#nextMs = free + this.#everyMs;
     return waitMs;

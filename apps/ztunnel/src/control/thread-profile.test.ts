@@ -16,8 +16,9 @@ for (const driver of ["fast", "portable"] as const)
     await using threads = new DataThreads({ count: 2, driver }, start, { ...ignore, died: (why) => died.push(why) });
     const sources = { startProfiles: () => threads.startProfiles(), stopProfiles: () => threads.stopProfiles() };
     const routes = adminRoutes(sources as Parameters<typeof adminRoutes>[0]);
+    const asked = { accept: "", authorization: "", peer: "" };
     const ask = async (what: "start" | "stop") =>
-      routes[`POST /debug/cpuprofile/${what}`]!({ url: new URL("http://localhost"), accept: "" });
+      routes[`POST /debug/cpuprofile/${what}`]!({ ...asked, url: new URL("http://localhost") });
     await threads.report(); // they are there
     expect(await ask("stop")).toMatchObject({ status: 400 });
     expect(await ask("start")).toMatchObject({ status: 200 });

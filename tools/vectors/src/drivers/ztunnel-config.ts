@@ -102,7 +102,12 @@ async function adminLogging(input: JsonObject, expected: JsonObject, file: Suite
   const { method, path } = object(input["request"]);
   const handler = routes[`${text(method)} /logging`];
   if (handler === undefined) return unsupported(`no route for ${text(method)}`);
-  const { body } = await handler({ url: new URL(text(path), "http://localhost"), accept: "" });
+  const { body } = await handler({
+    url: new URL(text(path), "http://localhost"),
+    accept: "",
+    authorization: "",
+    peer: "",
+  });
   const parts = texts(expected["bodyContains"]);
   if (parts.length > 0) return parts.every((part) => body.includes(part)) ? passed : failed(body);
   return compare(body, text(expected["body"]).replace(OTHERS_TARGET, ""));

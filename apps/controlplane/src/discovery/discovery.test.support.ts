@@ -1,0 +1,192 @@
+import { Buffer } from "node:buffer";
+import { type AddressInfo, type Socket, connect, createServer } from "node:net";
+import {
+  Client,
+  type ClientDuplexStream,
+  Metadata,
+  ServerCredentials,
+  type StatusObject,
+  credentials,
+} from "@grpc/grpc-js";
+import type { Caller } from "@lateen/ca";
+import { ok } from "@lateen/errors";
+import { createLogging, createRegistry, renderOpenMetrics } from "@lateen/telemetry";
+import { FakeClock, eventually } from "@lateen/testkit";
+import { Graph } from "@lateen/collections";
+import { MeshLookup, meshInputs, meshModel, modelOptions } from "@lateen/translation";
+import {
+  ADDRESS_TYPE,
+  type DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
+  createDeltaDiscoveryRequest,
+  createNode,
+  deltaDiscoveryMethod,
+} from "@lateen/xds-types";
+import { type DiscoveryLimits, DiscoveryService } from "./discovery-service.ts";
+import { type ConnectionLimits, type GrpcListener, createGrpcServer, listenGrpc } from "./grpc-server.ts";
+import { ResourceStore } from "./resource-store.ts";
+import { ServedTypes } from "./served-types.ts";
+import { createXdsMetrics } from "./xds-metrics.ts";
+
+const CALLER: Caller = {
+  identity: { trustDomain: "cluster.local", namespace: "mesh", serviceAccount: "ztunnel" },
+  pod: null,
+  by: "token",
+};
+const LIMITS: DiscoveryLimits = {
+  ...{ streams: 2_000, newStreamsPerSecond: 1e6, namesPerClient: 1_000, names: 10_000, unreadBytes: 1 << 20 },
+  ...{ firstRequestMs: 30_000, sendMs: 60_000, answerMs: 300_000, ageMs: null, graceMs: 10_000 },
+};
+export const NODE = createNode({ id: "ztunnel~10.0.0.1~zt.mesh~mesh.svc.cluster.local" });
+
+/** Discovery over real gRPC without TLS, with a clock that stands still. */
+export class DiscoveryRig implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly store = new ResourceStore((body) => Buffer.from(body).toString("hex").slice(0, 40));
+  readonly registry = createRegistry();
+  readonly lines: string[] = [];
+  readonly service: DiscoveryService;
+  listener!: GrpcListener;
+  readonly #server = createGrpcServer(null);
+
+  constructor(limits: Partial<DiscoveryLimits> = {}) {
+    const graph = new Graph();
+    const lookup = new MeshLookup(graph, meshModel(graph, meshInputs(graph), modelOptions()));
+    this.service = new DiscoveryService({
+      store: this.store,
+      types: new ServedTypes(this.store, lookup),
+      authenticate: () => Promise.resolve(ok(CALLER)),
+      authorize: () => ok(null),
+      limits: { ...LIMITS, ...limits },
+      metrics: createXdsMetrics(this.registry),
+      log: createLogging({ write: (line) => this.lines.push(line), nowMicros: () => 0 }).logger("discovery"),
+      clock: this.clock,
+      random: () => 0.5,
+      cut: (peer) => this.listener.cut(peer),
+    });
+    this.#server.addService(this.service.definition, this.service.handlers);
+  }
+
+  async listen(limits: Partial<ConnectionLimits> = {}): Promise<this> {
+    this.listener = await listenGrpc(this.#server, {
+      address: "127.0.0.1:0",
+      credentials: ServerCredentials.createInsecure(),
+      limits: { connections: 5_000, perSecond: 1e6, burst: 1e6, ...limits },
+      clock: this.clock,
+      log: createLogging({ write: (line) => this.lines.push(line), nowMicros: () => 0 }).logger("grpc"),
+    });
+    return this;
+  }
+
+  put(resources: Readonly<Record<string, string | null>>): void {
+    this.store.put(
+      ADDRESS_TYPE,
+      Object.entries(resources).map(([name, text]) => [name, text === null ? null : { body: Buffer.from(text) }]),
+    );
+    this.store.announce();
+  }
+
+  client(port = this.listener.port): RawClient {
+    return new RawClient(port);
+  }
+
+  get metrics(): string {
+    return renderOpenMetrics(this.registry.families());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.service[Symbol.dispose]();
+    await this.listener[Symbol.asyncDispose]();
+  }
+}
+
+/** A client of the delta method that does what it is told and nothing else. */
+export class RawClient implements Disposable {
+  readonly responses: DeltaDiscoveryResponse[] = [];
+  status: StatusObject | null = null;
+  readonly #client: Client;
+  readonly #call: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+
+  constructor(port: number) {
+    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.max_receive_message_length": -1,
+    });
+    const { path, requestSerialize, responseDeserialize } = deltaDiscoveryMethod;
+    const serialize = (m: DeltaDiscoveryRequest): Buffer => Buffer.from(requestSerialize(m));
+    this.#call = this.#client.makeBidiStreamRequest(path, serialize, responseDeserialize, new Metadata());
+    this.#call.on("error", () => undefined); // its status says the same
+    this.#call.on("status", (status: StatusObject) => (this.status = status));
+  }
+
+  /** From now on it reads. */
+  read(): this {
+    this.#call.on("data", (response: DeltaDiscoveryResponse) => this.responses.push(response));
+    return this;
+  }
+
+  send(request: Partial<DeltaDiscoveryRequest> = {}): this {
+    this.#call.write(createDeltaDiscoveryRequest({ typeUrl: ADDRESS_TYPE, ...request }));
+    return this;
+  }
+
+  async response(number: number): Promise<DeltaDiscoveryResponse> {
+    return eventually(() => this.responses[number - 1], { what: `response ${number}` });
+  }
+
+  async ended(): Promise<readonly [code: number, details: string]> {
+    const { code, details } = await eventually(() => this.status ?? undefined, { what: "the end of the stream" });
+    return [code, details];
+  }
+
+  [Symbol.dispose](): void {
+    this.#call.cancel();
+    this.#client.close();
+  }
+}
+
+/** A connection of which nothing is ever read. */
+export async function openSocket(port: number): Promise<Socket> {
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.on("error", () => undefined);
+  await new Promise<void>((resolve) => {
+    socket.once("connect", resolve);
+    socket.once("close", () => resolve());
+  });
+  return socket;
+}
+
+/** What the server says before anybody reads a response: enough for a connection to stand. */
+const HEARD_BYTES = 64 << 10;
+
+/** A network on which every client turns deaf: what the server sends is passed on up to some bytes, and then no more. */
+export async function deafening(port: number): Promise<AsyncDisposable & { readonly port: number }> {
+  const sockets: Socket[] = [];
+  const proxy = createServer((near) => {
+    const far = connect({ host: "127.0.0.1", port });
+    sockets.push(near, far);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      // prettier-ignore
+      from.on("error", () => undefined);
+      from.on("close", () => to.destroy());
+    }
+    near.pipe(far);
+    let heard = 0;
+    far.on("data", (chunk: Buffer) => {
+      near.write(chunk);
+      heard += chunk.length;
+      if (heard > HEARD_BYTES) far.pause();
+    });
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => proxy.close(() => resolve()));
+    },
+  };
+}
