@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { eventually } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LinkWatch } from "./support/link-watch.ts";
 import type { TestMesh } from "./support/test-mesh.ts";
@@ -22,9 +23,14 @@ export function workloadsSuite(mesh: () => TestMesh): void {
 
     /** The last connection to a server, as the ztunnel of its client reports it, was a tunnel. */
     async function wentThroughHbone(server: string): Promise<void> {
-      const lines = (await mesh().log("ztunnel-node-1")).split("\n");
-      const last = lines.findLast((line) => line.includes(`dst.workload="${server}"`));
-      expect(last).toMatch(/connection complete.*dst\.addr=10\.244\.2\.\d+:15008.*direction="outbound"/);
+      const tunnelled = /connection complete.*dst\.addr=10\.244\.2\.\d+:15008.*direction="outbound"/;
+      const last = async (): Promise<string> => {
+        const lines = (await mesh().log("ztunnel-node-1")).split("\n");
+        return lines.findLast((line) => line.includes(`dst.workload="${server}"`)) ?? "";
+      };
+      await eventually(async () => tunnelled.test(await last()), {
+        what: `a tunnelled connection to ${server} in the log`,
+      });
     }
 
     const shell = (command: string): Promise<string> => mesh().run(SHELL, "sh", "-c", command);

@@ -105,7 +105,8 @@ export type FromThread =
   | { readonly t: "pod-started"; readonly id: number; readonly error: string | null }
   | { readonly t: "pod-stopped"; readonly id: number }
   | { readonly t: "want-identity"; readonly identity: string }
-  | { readonly t: "log"; readonly line: string }
+  /** Finished lines, in order. */
+  | { readonly t: "log"; readonly lines: readonly string[] }
   | { readonly t: "report"; readonly id: number; readonly report: ThreadReport }
   | { readonly t: "drained" }
   | { readonly t: "rehearsed"; readonly problem: string | null }

@@ -44,7 +44,7 @@ export async function runZtunnel(environment: Environment, o: RunOptions = {}): 
   const writeLine = lineWriter(process.stdout);
   const { env } = config.value;
   const logging = createLogging({
-    write: writeLine,
+    write: (line) => writeLine(line),
     nowMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1_000),
     format: env.LOG_FORMAT === "json" ? "json" : "text",
     levels: levels.value,

@@ -19,6 +19,17 @@ class Bad extends Error {}
 
 const sizeOf = (f: HeaderField): number => f[0].length + f[1].length + ENTRY_OVERHEAD;
 
+/** One character per byte. In steps of eight, which is several times faster than a spread call or one at a time. */
+function latin1(b: Uint8Array, from: number, to: number): string {
+  let text = "";
+  let i = from;
+  for (; i + 8 <= to; i += 8)
+    // prettier-ignore
+    text += String.fromCharCode(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!, b[i + 4]!, b[i + 5]!, b[i + 6]!, b[i + 7]!);
+  for (; i < to; i++) text += String.fromCharCode(b[i]!); // the caller proved that `to` is inside
+  return text;
+}
+
 /** Reads one block; thrown `Bad` never leaves `HpackDecoder.decode`. */
 class Cursor {
   readonly bytes: Uint8Array;
@@ -54,10 +65,10 @@ class Cursor {
     const first = this.byte();
     const length = this.integer(first, 7);
     if (length > this.bytes.length - this.at) throw new Bad("string longer than its header block");
-    const raw = this.bytes.subarray(this.at, this.at + length);
+    const from = this.at;
     this.at += length;
-    if ((first & 0x80) === 0) return String.fromCharCode(...raw); // at most one header block long
-    const text = decodeHuffman(raw);
+    if ((first & 0x80) === 0) return latin1(this.bytes, from, this.at);
+    const text = decodeHuffman(this.bytes.subarray(from, this.at));
     if (text === null) throw new Bad("bad Huffman code");
     return text;
   }

@@ -2,8 +2,12 @@ import type { HeaderField } from "./api.ts";
 import { STATIC_TABLE } from "./hpack-static-table.ts";
 
 const byName: ReadonlyMap<string, number> = new Map(STATIC_TABLE.map(([name], i) => [name, i + 1] as const).reverse());
-const byField: ReadonlyMap<string, number> = new Map(
-  STATIC_TABLE.map(([name, value], i) => [`${name}\n${value}`, i + 1] as const).filter(([key]) => !key.endsWith("\n")),
+/** Of the few names of which the table knows values, those with their indexes. */
+const byValue: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map(
+  STATIC_TABLE.filter(([, value]) => value !== "").map(([name]) => [
+    name,
+    new Map(STATIC_TABLE.flatMap(([n, value], i) => (n === name && value !== "" ? [[value, i + 1] as const] : []))),
+  ]),
 );
 /** Tells the peer that we use no dynamic table. */
 const TABLE_SIZE_ZERO = 0x20;
@@ -46,7 +50,7 @@ export function encodeHeaders(fields: readonly HeaderField[], announce: "table-s
   const w = new Writer(maxBytes);
   if (announce === "table-size-zero") w.out[w.at++] = TABLE_SIZE_ZERO;
   for (const [name, value] of fields) {
-    const whole = byField.get(`${name}\n${value}`);
+    const whole = byValue.get(name)?.get(value);
     if (whole !== undefined) {
       w.integer(whole, 7, 0x80);
       continue;

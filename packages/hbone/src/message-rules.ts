@@ -18,12 +18,14 @@ function isFieldName(name: string): boolean {
   return name.length > 0 && name !== ":";
 }
 
+const isBlank = (c: number): boolean => c === 0x20 || c === 0x09;
+
 function isFieldValue(value: string): boolean {
   for (let i = 0; i < value.length; i++) {
     const c = value.charCodeAt(i);
     if (c === 0 || c === 0x0a || c === 0x0d || c > 0xff) return false;
   }
-  return !/^[ \t]|[ \t]$/.test(value);
+  return !(isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1)));
 }
 
 function fieldProblem([name, value]: HeaderField): string | null {

@@ -12,8 +12,13 @@ export function formatTimestamp(micros: number): string {
   return `${new Date(ms).toISOString().slice(0, -1)}${rest}Z`;
 }
 
+/** Printable ASCII that needs no escape: nearly every value there is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+const PLAIN_BARE = /^[!#-[\]-~]+$/;
+
 /** JSON's escapes, and those for the control characters that JSON leaves alone. One line whatever the text holds. */
 function quote(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   return JSON.stringify(text).replace(
     /[\u007f-\u009f\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -22,7 +27,10 @@ function quote(text: string): string {
 
 function textValue(value: Exclude<FieldValue, null | undefined>): string {
   if (typeof value === "string") return quote(value);
-  if (typeof value === "object") return BARE_OK.test(value.bare) ? value.bare : quote(value.bare);
+  if (typeof value === "object") {
+    const text = value.bare;
+    return PLAIN_BARE.test(text) || BARE_OK.test(text) ? text : quote(text);
+  }
   return String(value);
 }
 

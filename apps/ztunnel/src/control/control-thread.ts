@@ -9,6 +9,7 @@ import { CAPABILITIES_KEY, Capability } from "@lateen/xds";
 import { type Node, createNode, structFromJson } from "@lateen/xds-types";
 import type { Config } from "../config.ts";
 import type { StaticMesh } from "../static-config.ts";
+import type { WriteLines } from "../line-writer.ts";
 import { dataPathDriver } from "../data-path-driver.ts";
 import { configDump } from "./config-dump.ts";
 import { DataThreads } from "./data-threads.ts";
@@ -25,8 +26,8 @@ export interface ControlOptions {
   readonly config: Config;
   readonly logging: Logging;
   readonly levels: Levels;
-  /** Writes one finished line of the log. */
-  readonly writeLine: (line: string) => void;
+  /** Writes finished lines of the log. */
+  readonly writeLine: WriteLines;
   readonly threads: number;
   readonly version: string;
   /** Workloads, services and policies that no control plane delivers, null for none. */
@@ -186,7 +187,7 @@ export class ControlThread implements AsyncDisposable {
       { config: config.data, logFormat, levels },
       {
         wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),
-        log: writeLine,
+        log: (lines) => writeLine(lines.join("\n"), lines.length),
         died: onEnd,
         moving: (index, message) => this.#handOver.moving(index, message),
       },

@@ -13,7 +13,7 @@ import { DataWorker } from "./data-worker.ts";
 /** What the rest of the control thread hears from the data threads. */
 export interface ThreadEvents {
   readonly wantIdentity: (identity: string) => void;
-  readonly log: (line: string) => void;
+  readonly log: (lines: readonly string[]) => void;
   /** A data thread ended by itself. Its listeners are gone, so the process cannot go on honestly. */
   readonly died: (why: string) => void;
   /** What a thread says in a hand-over. */
@@ -210,7 +210,7 @@ export class DataThreads implements AsyncDisposable {
       case "want-identity":
         return events.wantIdentity(message.identity);
       case "log":
-        return events.log(message.line);
+        return events.log(message.lines);
       case "pod-started":
         return this.#started(message.id, message.error);
       case "pod-stopped": {

@@ -1,10 +1,11 @@
 import type { DataPath } from "@lateen/datapath";
 import { PolicyStore, decide } from "@lateen/policy";
 import { type Logging, createLogging } from "@lateen/telemetry";
-import { WorkloadStore } from "@lateen/workload-model";
+import { type Workload, WorkloadStore, buildBaggage } from "@lateen/workload-model";
 import type { CredentialsPem, FromThread, PodListener, ThreadStart, ToThread } from "../messages.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
+import { LineBatch } from "./line-batch.ts";
 import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
 import { Rehearsal } from "./moving/rehearsal.ts";
@@ -26,6 +27,18 @@ export interface ThreadWorld {
   readonly duplicateFd: (fd: number) => number;
 }
 
+/** Workloads are replaced when they change, so that what was built of one is good for as long as it is there. */
+function rememberedBaggage(): (workload: Workload) => string {
+  const known = new WeakMap<Workload, string>();
+  return (workload) => {
+    const before = known.get(workload);
+    if (before !== undefined) return before;
+    const built = buildBaggage(workload);
+    known.set(workload, built);
+    return built;
+  };
+}
+
 /** Keepalive, idle tunnels and budgets are looked at this often. */
 const TICK_MS = 1_000;
 /** How often a draining thread looks whether its connections are over. */
@@ -35,6 +48,7 @@ const DRAIN_POLL_MS = 50;
 export class DataThread {
   readonly #world: ThreadWorld;
   readonly #logging: Logging;
+  readonly #batch: LineBatch;
   readonly #lines: LineBudget;
   readonly #context: ThreadContext;
   readonly #pods = new Map<string, PodProxy>();
@@ -43,7 +57,8 @@ export class DataThread {
   constructor(world: ThreadWorld, start: ThreadStart) {
     const { config } = start;
     this.#world = world;
-    this.#lines = new LineBudget((line) => world.post({ t: "log", line }));
+    this.#batch = new LineBatch(world);
+    this.#lines = new LineBudget((line) => this.#batch.add(line));
     this.#logging = createLogging({
       write: (line) => this.#lines.write(line),
       nowMicros: world.nowMicros,
@@ -64,6 +79,7 @@ export class DataThread {
       fault: (fault) => this.fault(fault),
       random: world.random,
       randomHex: world.randomHex,
+      baggage: rememberedBaggage(),
     };
     this.#moves = new ThreadMoves({
       path,
@@ -194,6 +210,7 @@ export class DataThread {
         return;
       }
       for (const uid of [...this.#pods.keys()]) this.#stopPod(uid);
+      this.#batch.flush();
       this.#world.post({ t: "drained" });
     };
     look();

@@ -14,9 +14,9 @@ import {
 import { type SpiffeIdentity, formatIdentity } from "@lateen/identity";
 import type { Connection } from "@lateen/policy";
 import {
+  type Baggage,
   type InboundTarget,
   type Workload,
-  buildBaggage,
   isFromOtherNetwork,
   parseBaggage,
   parseForwardedHost,
@@ -195,7 +195,7 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
     if (answered) return result.value.abort();
     answered = true;
     connection.onClosedEarly = null;
-    const downstream = request.accept(pod.thread.config.responseBaggage ? [["baggage", buildBaggage(own)]] : []);
+    const downstream = request.accept(pod.thread.config.responseBaggage ? [["baggage", pod.thread.baggage(own)]] : []);
     if (target.proxyDestination !== null)
       result.value.write(
         proxyHeader({ source: stream.remote, destination: target.proxyDestination, identity: formatIdentity(peer) }),
@@ -216,6 +216,10 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
   };
 }
 
+/** What a peer says of a workload that we do not know. */
+const told = (headers: readonly HeaderField[]): Baggage =>
+  parseBaggage(headers.filter(([name]) => name === "baggage").map(([, value]) => value));
+
 function open(
   tunnel: Tunnel,
   request: ConnectRequest,
@@ -227,14 +231,15 @@ function open(
   const { workloads, config } = tunnel.proxy.context.thread;
   const forwardedHost = parseForwardedHost(header(request.headers, "forwarded"));
   const foreign = isFromOtherNetwork(header(request.headers, "x-forwarded-network"), config.network);
+  const srcWorkload = foreign ? null : workloads.workloadByIp(config.network, stream.remote.ip);
   const service = target.service ?? workloads.serviceOf(own, target.destination.port, forwardedHost);
   return new OpenConnection(
     tunnel.proxy.context,
     {
       direction: "inbound",
       src: stream.remote,
-      srcWorkload: foreign ? null : workloads.workloadByIp(config.network, stream.remote.ip),
-      srcBaggage: parseBaggage(request.headers.filter(([name]) => name === "baggage").map(([, value]) => value)),
+      srcWorkload,
+      srcBaggage: srcWorkload === null ? told(request.headers) : null,
       srcIdentity: peer,
       dst: stream.local,
       hboneAuthority: request.authority,

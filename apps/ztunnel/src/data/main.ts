@@ -7,6 +7,7 @@ import { FastDataPath, runByBell } from "@lateen/fast-datapath";
 import { duplicateFd, socketFactory } from "@lateen/linux";
 import type { ThreadWork, ToThread } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
+import { randomHexSource } from "./random-hex.ts";
 
 // A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive.
 const port = parentPort!;
@@ -17,7 +18,7 @@ const thread = (path: DataPath): DataThread =>
     {
       path,
       random: Math.random,
-      randomHex: (bytes) => randomBytes(bytes).toString("hex"),
+      randomHex: randomHexSource(randomBytes),
       nowMicros: () => Date.now() * 1_000,
       post: (message) => port.postMessage(message),
       clockMs: () => Number(process.hrtime.bigint()) / 1e6,

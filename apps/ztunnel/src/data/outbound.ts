@@ -9,7 +9,6 @@ import {
   type HboneRoute,
   type TcpRoute,
   type Workload,
-  buildBaggage,
   buildForwarded,
   routeOutbound,
 } from "@lateen/workload-model";
@@ -104,17 +103,22 @@ function peerIdentity(route: HboneRoute | DoubleHboneRoute): Workload["identity"
   return parsed.ok ? parsed.value : null;
 }
 
+const TRACE_ID_BYTES = 16;
+const SPAN_ID_BYTES = 8;
+
 /** Headers of every CONNECT (dataplane 5.3). */
 function requestHeaders(
   proxy: ServedPod,
   from: Outgoing,
   route: HboneRoute | DoubleHboneRoute,
 ): readonly HeaderField[] {
-  const { randomHex } = proxy.context.thread;
+  const { randomHex, baggage } = proxy.context.thread;
+  const ids = randomHex(TRACE_ID_BYTES + SPAN_ID_BYTES);
+  const [trace, span] = [ids.slice(0, 2 * TRACE_ID_BYTES), ids.slice(2 * TRACE_ID_BYTES)];
   return [
-    ["baggage", buildBaggage(from.own)],
+    ["baggage", baggage(from.own)],
     ["forwarded", buildForwarded(from.stream.remote, route.service?.hostname ?? null)],
-    ["traceparent", `00-${randomHex(16)}-${randomHex(8)}-00`],
+    ["traceparent", `00-${trace}-${span}-00`],
   ];
 }
 

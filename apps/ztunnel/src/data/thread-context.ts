@@ -1,6 +1,6 @@
 import type { DataPath } from "@lateen/datapath";
 import type { PolicyStore } from "@lateen/policy";
-import type { WorkloadStore } from "@lateen/workload-model";
+import type { Workload, WorkloadStore } from "@lateen/workload-model";
 import type { DataConfig } from "../config.ts";
 import type { Logger } from "@lateen/telemetry";
 import type { CredentialCache } from "./credential-cache.ts";
@@ -24,6 +24,8 @@ export interface ThreadContext {
   readonly fault: (fault: unknown) => void;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** The `baggage` header that describes a workload, built once for each. */
+  readonly baggage: (workload: Workload) => string;
   /** Random bytes as lower-case hex, for trace ids. */
   readonly randomHex: (bytes: number) => string;
 }

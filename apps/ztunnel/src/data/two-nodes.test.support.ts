@@ -199,7 +199,9 @@ export class Node {
 
   /** The log since the last call, without time stamps. */
   log(): readonly string[] {
-    const lines = this.posted.flatMap((m) => (m.t === "log" ? [m.line.split("\t").slice(1).join(" ")] : []));
+    const lines = this.posted.flatMap((m) =>
+      m.t === "log" ? m.lines.map((line) => line.split("\t").slice(1).join(" ")) : [],
+    );
     this.posted.splice(0, this.posted.length, ...this.posted.filter((m) => m.t !== "log"));
     return lines;
   }

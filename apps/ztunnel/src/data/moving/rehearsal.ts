@@ -3,7 +3,7 @@ import type { DataPath, Mover, SecureStream } from "@lateen/datapath";
 import { type ConnectRequest, type HboneServer, hboneClient, hboneServer } from "@lateen/hbone";
 import { PolicyStore } from "@lateen/policy";
 import { createLogging } from "@lateen/telemetry";
-import { WorkloadStore } from "@lateen/workload-model";
+import { WorkloadStore, buildBaggage } from "@lateen/workload-model";
 import type { DataConfig } from "../../config.ts";
 import type { CredentialsPem, FromThread } from "../../messages.ts";
 import type { ConnectionFacts } from "../connection-facts.ts";
@@ -268,6 +268,7 @@ function quiet({ path, config }: RehearsalWorld, fault: (fault: unknown) => void
     fault,
     random: () => 0,
     randomHex: (bytes) => "00".repeat(bytes),
+    baggage: buildBaggage,
   };
 }
 
