@@ -7,6 +7,7 @@ import {
   formatPath,
   parseResource,
   pruneResource,
+  standInFor,
 } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import type { ApiClient } from "./api-client.ts";
@@ -113,7 +114,7 @@ export function decoderOf<K extends Kind>(kind: K): (raw: unknown) => Decoded<Re
       case "unknown-kind":
         return { t: "bad", why: `${parsed.kind} of ${parsed.apiVersion} is not read` };
       case "invalid":
-        return { t: "bad", why: parsed.problems.map(describe).join("; "), about: aboutBad(raw) };
+        return { t: "bad", why: parsed.problems.map(describe).join("; "), about: aboutBad(raw, standInFor(whole)) };
     }
   };
 }
@@ -121,17 +122,19 @@ export function decoderOf<K extends Kind>(kind: K): (raw: unknown) => Decoded<Re
 const describe = ({ path, message }: FieldProblem): string =>
   path.length === 0 ? message : `${formatPath(path)}: ${message}`;
 
-/** What a status writer needs of an object that cannot be read, to say so in it. */
+/** What a status writer needs of an object that cannot be read, to say so in it, and what holds in its place. */
 export interface AboutBad {
   readonly generation: number | undefined;
   readonly conditions: readonly Condition[];
+  /** While it has no good state. */
+  readonly standIn: Resource | null;
 }
 
-function aboutBad(raw: unknown): AboutBad {
+function aboutBad(raw: unknown, standIn: Resource | null): AboutBad {
   const { metadata, status } = raw as {
     readonly metadata?: { readonly generation?: unknown };
     readonly status?: unknown;
   };
   const generation = typeof metadata?.generation === "number" ? metadata.generation : undefined;
-  return { generation, conditions: readConditions(status) };
+  return { generation, conditions: readConditions(status), standIn };
 }

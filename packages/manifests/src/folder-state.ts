@@ -1,4 +1,4 @@
-import { resourceKey } from "@lateen/resources";
+import { isStandIn, resourceKey } from "@lateen/resources";
 import type { Manifest, ParsedManifests } from "./parse-manifests.ts";
 import type { Problem } from "./problem.ts";
 
@@ -16,7 +16,10 @@ export interface Snapshot {
   readonly problems: readonly Problem[];
 }
 
-/** A newly parsed file: what is broken in it keeps its last good value; what is no longer in it goes. */
+/**
+ * A newly parsed file: what is broken in it keeps its last good value, or is stood in for when it has none and was to restrict
+ * somebody; what is no longer in it goes.
+ */
 export function mergeFile(before: FileState | undefined, parsed: ParsedManifests): FileState {
   const objects = new Map<string, Manifest>();
   const problems = [...parsed.problems];
@@ -30,6 +33,11 @@ export function mergeFile(before: FileState | undefined, parsed: ParsedManifests
   for (const key of kept) {
     const last = before?.objects.get(key);
     if (last !== undefined && !objects.has(key)) objects.set(key, last);
+  }
+  for (const stand of parsed.standIns) {
+    const key = resourceKey(stand.resource);
+    const last = objects.get(key);
+    if (last === undefined || isStandIn(last.resource)) objects.set(key, stand);
   }
   return { objects, problems };
 }
@@ -63,11 +71,13 @@ export function mergeFolders(
       problems.push(...file.problems);
       for (const [key, manifest] of file.objects) {
         const first = here.get(key);
-        if (first === undefined) here.set(key, manifest);
-        else if (file.stale !== true) problems.push(duplicate(key, manifest, first));
+        if (first === undefined || isStandIn(first.resource)) here.set(key, manifest);
+        else if (file.stale !== true && !isStandIn(manifest.resource)) problems.push(duplicate(key, manifest, first));
       }
     }
-    for (const [key, manifest] of here) resources.set(key, manifest);
+    // What an earlier folder says well counts for more than what nobody can read.
+    for (const [key, manifest] of here)
+      if (!isStandIn(manifest.resource) || !resources.has(key)) resources.set(key, manifest);
   }
   return { resources, problems };
 }

@@ -41,7 +41,13 @@ describe("objects", () => {
 
   test("nothing at all is no problem", () => {
     for (const text of ["", "\n", "# x", "---\n---\n...\n"])
-      expect(parseManifests(text, "f")).toEqual({ objects: [], problems: [], invalid: [], incomplete: false });
+      expect(parseManifests(text, "f")).toEqual({
+        objects: [],
+        problems: [],
+        invalid: [],
+        standIns: [],
+        incomplete: false,
+      });
   });
 });
 

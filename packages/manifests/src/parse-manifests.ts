@@ -1,4 +1,4 @@
-import { type Resource, formatPath, parseResource, resourceKey } from "@lateen/resources";
+import { type Resource, formatPath, parseResource, resourceKey, standInFor } from "@lateen/resources";
 import { type Problem, printable } from "./problem.ts";
 import { type YamlDocument, readYaml } from "./yaml-documents.ts";
 
@@ -15,6 +15,8 @@ export interface ParsedManifests {
   readonly problems: readonly Problem[];
   /** Keys (`resourceKey`) of objects that are there but invalid. */
   readonly invalid: readonly string[];
+  /** What holds instead of invalid ones that have no earlier state. */
+  readonly standIns: readonly Manifest[];
   /** True when some of the text could not be read at all, so that nobody knows which objects it holds. */
   readonly incomplete: boolean;
 }
@@ -31,7 +33,7 @@ const MAX_PROBLEMS = 200;
  */
 export function parseManifests(text: string, file: string): ParsedManifests {
   if (text.length > MAX_FILE_BYTES) return refused(file, `is larger than ${MAX_FILE_BYTES} bytes`);
-  const out: Output = { file, objects: [], problems: [], invalid: [], incomplete: false };
+  const out: Output = { file, objects: [], problems: [], invalid: [], standIns: [], incomplete: false };
   const { documents, faults } = readYaml(text);
   for (const document of documents) addDocument(out, document);
   for (const { line, column, message } of faults) {
@@ -39,14 +41,14 @@ export function parseManifests(text: string, file: string): ParsedManifests {
     out.problems.push({ severity: "error", file, line, column, object: "", path: "", message });
   }
   if (out.problems.length > MAX_PROBLEMS) out.problems.length = MAX_PROBLEMS;
-  const { objects, problems, invalid, incomplete } = out;
-  return { objects, problems, invalid, incomplete };
+  const { objects, problems, invalid, standIns, incomplete } = out;
+  return { objects, problems, invalid, standIns, incomplete };
 }
 
 /** A file of which nothing could be read. */
 export function refused(file: string, message: string): ParsedManifests {
   const problem: Problem = { severity: "error", file, line: 0, column: 0, object: "", path: "", message };
-  return { objects: [], problems: [problem], invalid: [], incomplete: true };
+  return { objects: [], problems: [problem], invalid: [], standIns: [], incomplete: true };
 }
 
 interface Output {
@@ -54,6 +56,7 @@ interface Output {
   readonly objects: Manifest[];
   readonly problems: Problem[];
   readonly invalid: string[];
+  readonly standIns: Manifest[];
   incomplete: boolean;
 }
 
@@ -89,8 +92,10 @@ function addObject(out: Output, { document, value, base }: Found): void {
     return;
   }
   const key = keyOf(value);
+  const standIn = standInFor(value);
   if (key === null) out.incomplete = true;
   else out.invalid.push(key);
+  if (standIn !== null) out.standIns.push({ resource: standIn, file, line: at.line });
   for (const { path, message } of parsed.problems) {
     const full = [...base, ...path];
     out.problems.push({ severity: "error", file, ...document.place(full), object, path: formatPath(full), message });

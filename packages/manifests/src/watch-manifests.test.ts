@@ -103,6 +103,27 @@ describe("watched folders", () => {
     expect(objects(await r.until((x) => x.problems.length === 0))).toEqual(["a=mended in a.yaml"]);
   });
 
+  test("a policy that was never readable is stood in for, until it is mended, gone, or an earlier folder has it well", async () => {
+    const policy = (rules: string): string =>
+      `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: shop }\nspec: { ${rules} }\n`;
+    const key = "AuthorizationPolicy/shop/p";
+    const inForce = (s: Snapshot): unknown => (s.resources.get(key)?.resource as { spec: unknown } | undefined)?.spec;
+    const other = mkdtempSync(join(tmpdir(), "manifests-"));
+    writeFileSync(join(other, "p.yaml"), policy("rulse: []"));
+    await using r = await rig([dir, other]);
+    expect(inForce(r.watch.snapshot)).toEqual({ action: "DENY", rules: [{}] });
+    expect(r.watch.snapshot.problems).toHaveLength(1);
+    put("p.yaml", policy("rules: [{}]"));
+    await r.until((s) => JSON.stringify(inForce(s)) === '{"action":"ALLOW","rules":[{}]}');
+    unlinkSync(join(dir, "p.yaml"));
+    await r.until((s) => JSON.stringify(inForce(s)) === '{"action":"DENY","rules":[{}]}');
+    writeFileSync(join(other, "p.yaml"), policy("rules: [{ to: [{ operation: { ports: [http] } }] }]"));
+    await r.until((s) => JSON.stringify(inForce(s)) === '{"action":"ALLOW","rules":[]}');
+    unlinkSync(join(other, "p.yaml"));
+    await r.until((s) => !s.resources.has(key));
+    rmSync(other, { recursive: true });
+  });
+
   test("text that is no YAML keeps every object of the file; what is readable in it counts", async () => {
     put("a.yaml", `${namespace("a")}---\n${namespace("b")}`);
     await using r = await rig();

@@ -35,4 +35,5 @@ export {
   parseMeshConfig,
   parseMeshNetworks,
 } from "./mesh-config.ts";
+export { STAND_IN_ANNOTATION, isStandIn, standInFor } from "./stand-in.ts";
 export { type JwksUri, parseJwksUri } from "./jwks-uri.ts";
