@@ -40,6 +40,7 @@ export {
   MUTATING_WEBHOOKS,
   type ObjectAccess,
   type OwnerReference,
+  type PatchOperation,
   SECRETS,
   SERVICES,
   VALIDATING_WEBHOOKS,

@@ -39,6 +39,16 @@ export interface ObjectAccess {
    * owners. Fields that this owner applied before and that `object` lacks are removed.
    */
   apply(object: WrittenObject, o: ApplyOptions): Promise<Result<unknown, ApiFailure>>;
+  /** JSON Patch (RFC 6902): all of it or, when a `test` fails (422), nothing. */
+  patch(at: ObjectRef, operations: readonly PatchOperation[], o: ApplyOptions): Promise<Result<unknown, ApiFailure>>;
+}
+
+/** One step of a JSON Patch. */
+export interface PatchOperation {
+  readonly op: "test" | "add" | "replace" | "remove";
+  /** JSON Pointer. */
+  readonly path: string;
+  readonly value?: unknown;
 }
 
 export interface CallOptions {
@@ -83,6 +93,15 @@ export function objectAccess(client: ApiClient, resource: ApiResource): ObjectAc
         query: { fieldManager: owner, force: "true" },
         body: object,
         contentType: "application/apply-patch+yaml",
+      }),
+    patch: (ref, operations, { owner, subresource, ...o }) =>
+      client.json({
+        ...o,
+        method: "PATCH",
+        path: apiPath(resource, version, subresource === undefined ? ref : { ...ref, subresource }),
+        query: { fieldManager: owner },
+        body: operations,
+        contentType: "application/json-patch+json",
       }),
   };
 }
