@@ -1,9 +1,17 @@
+import { parseCidr } from "@lateen/addresses";
 import { envCommaList, envDurationMs, envFlag, parseEnv } from "@lateen/config";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { DEFAULT_POOLS } from "@lateen/translation";
 import { z } from "zod";
 
 /** Where objects, tokens and keys come from. */
 const SOURCES = ["folder", "kubernetes"] as const;
+
+const block = (standard: string): z.ZodDefault<z.ZodString> =>
+  z
+    .string()
+    .refine((text) => parseCidr(text).ok, "is no block of addresses")
+    .default(standard);
 
 const Env = z.object({
   /** Without it: the folders if some are named, else the cluster whose pod this is or that KUBECONFIG names. */
@@ -73,6 +81,23 @@ const Env = z.object({
   PILOT_ENABLE_SERVICEENTRY_SELECT_PODS: envFlag().default(true),
   ENABLE_INGRESS_WAYPOINT_ROUTING: envFlag().default(true),
   AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY: envFlag().default(false),
+  /** Addresses for hosts of ServiceEntries that have none, and where they come from. */
+  PILOT_ENABLE_IP_AUTOALLOCATE: envFlag().default(true),
+  PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: block(DEFAULT_POOLS[0]),
+  PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: block(DEFAULT_POOLS[1]),
+  PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER: envFlag().default(true),
+  PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER: envFlag().default(true),
+  PILOT_ENABLE_GATEWAY_API_COPY_LABELS_ANNOTATIONS: envFlag().default(true),
+  PILOT_GATEWAY_API_CONTROLLER_NAME: z.string().min(1).default("istio.io/gateway-controller"),
+  PILOT_GATEWAY_API_DEFAULT_GATEWAYCLASS_NAME: z.string().min(1).default("istio"),
+  AMBIENT_ENABLE_MULTI_NETWORK: envFlag().default(false),
+  /** Image of waypoints and gateways where the installation's values name no registry. */
+  LATEEN_WAYPOINT_IMAGE: z.string().min(1).default("lateen-waypoint"),
+  /**
+   * What becomes of an AuthorizationPolicy that cannot be read and has no earlier state: `close` lets nobody in where it would
+   * have restricted somebody, `ignore` leaves it out.
+   */
+  LATEEN_UNREADABLE_POLICY: z.enum(["close", "ignore"]).default("close"),
   /** See `ModelOptions.httpOnlyDeny` of @lateen/translation. */
   LATEEN_HTTP_ONLY_DENY: z.enum(["enforce", "as-istio"]).default("enforce"),
   LOG_LEVEL: z.string().default("info"),

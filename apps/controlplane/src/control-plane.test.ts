@@ -100,6 +100,18 @@ describe("subscribers", () => {
     expect(await rig.debug("problems")).toEqual([]);
   });
 
+  test.each([
+    ["lets nobody in", "close", ["shop/allow", "shop/new"]],
+    ["is left out when that is wanted", "ignore", ["shop/allow"]],
+  ])("a new policy that cannot be read %s", async (_, mode, names) => {
+    rig.put("new.yaml", policyYaml("new", "front").replace("rules:", "rulse:"));
+    await rig.start({ LATEEN_UNREADABLE_POLICY: mode });
+    using client = rig.client();
+    client.subscribe(AUTHORIZATION_TYPE);
+    expect(await client.next()).toMatchObject({ names });
+    expect(await rig.debug("problems")).toHaveLength(1);
+  });
+
   test("are let go when the control plane ends", async () => {
     await rig.start();
     using client = rig.client();

@@ -1,5 +1,5 @@
 import { type Manifest, type Snapshot, watchManifests } from "@lateen/manifests";
-import { type Kind, resourceKey } from "@lateen/resources";
+import { type Kind, isStandIn, resourceKey } from "@lateen/resources";
 import { type ResourceChange, keyInKind } from "@lateen/translation";
 import type { LastGood } from "./last-good.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
@@ -11,6 +11,8 @@ import type { ObjectNews, ObjectSource } from "./object-source.ts";
 export async function folderSource(o: {
   readonly dirs: readonly string[];
   readonly lastGood: LastGood;
+  /** Whether a policy that cannot be read and has no earlier state lets nobody in, or counts for nothing. */
+  readonly unreadable: "close" | "ignore";
   readonly onNews: (news: ObjectNews) => void;
   readonly signal: AbortSignal;
 }): Promise<ObjectSource> {
@@ -20,8 +22,10 @@ export async function folderSource(o: {
     lastGood: await o.lastGood.load(),
     signal: o.signal,
     onChange(snapshot: Snapshot) {
-      const changes = differences(before, snapshot.resources);
-      before = snapshot.resources;
+      const all = [...snapshot.resources];
+      const now = new Map(o.unreadable === "close" ? all : all.filter(([, { resource }]) => !isStandIn(resource)));
+      const changes = differences(before, now);
+      before = now;
       o.onNews({ changes, problems: snapshot.problems });
       o.lastGood.keep(snapshot);
     },

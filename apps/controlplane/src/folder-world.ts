@@ -34,7 +34,11 @@ export async function folderWorld(config: Config, logging: Logging): Promise<Wor
       audience: config.TOKEN_AUDIENCE,
       nowMs: Date.now,
     }),
-    openSource: (onNews, signal) => folderSource({ dirs: config.CONFIG_DIRS, lastGood, onNews, signal }),
+    openSource: (onNews, signal) =>
+      folderSource({
+        ...{ dirs: config.CONFIG_DIRS, lastGood, onNews, signal },
+        unreadable: config.LATEEN_UNREADABLE_POLICY,
+      }),
     startWriters: () => Promise.resolve({ heard: () => undefined, [Symbol.asyncDispose]: () => Promise.resolve() }),
     describe: () => ({ source: "folder", folders: config.CONFIG_DIRS }),
     [Symbol.asyncDispose]: () => lastGood[Symbol.asyncDispose](),

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { replaceFile } from "@lateen/ca";
 import { type Manifest, type Snapshot, formatKept, parseKept } from "@lateen/manifests";
+import { isStandIn } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 
 /** What restricts: without it a workload is open to everybody. */
@@ -40,7 +41,9 @@ export class LastGood implements AsyncDisposable {
 
   /** Writes in the background; of several states that come meanwhile only the newest is written. */
   keep(snapshot: Snapshot): void {
-    const manifests = [...snapshot.resources.values()].filter(({ resource }) => KINDS.has(resource.kind));
+    const manifests = [...snapshot.resources.values()].filter(
+      ({ resource }) => KINDS.has(resource.kind) && !isStandIn(resource),
+    );
     this.#wanted = formatKept(manifests);
     if (this.#writing === null && this.#wanted !== this.#written) this.#writing = this.#write();
   }

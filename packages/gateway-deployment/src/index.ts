@@ -11,6 +11,7 @@ export {
   gatewayClasses,
 } from "./gateway-classes.ts";
 export {
+  ACCOUNT_ANNOTATION,
   CLASS_DEFAULTS_LABEL,
   CONTROLLER_VERSION,
   GATEWAY_NAME_LABEL,

@@ -7,10 +7,11 @@ export interface CustomKind {
   readonly plural: string;
   /** The first is stored. */
   readonly versions: readonly string[];
+  readonly scope?: "namespaced" | "cluster";
 }
 
 /** A definition that takes anything, with a status whose conditions are merged by type. */
-export function crdOf({ group, kind, plural, versions }: CustomKind): unknown {
+export function crdOf({ group, kind, plural, versions, scope = "namespaced" }: CustomKind): unknown {
   const any = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
   const conditions = {
     type: "array",
@@ -28,7 +29,7 @@ export function crdOf({ group, kind, plural, versions }: CustomKind): unknown {
     },
     spec: {
       group,
-      scope: "Namespaced",
+      scope: scope === "cluster" ? "Cluster" : "Namespaced",
       names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
       versions: versions.map((name, i) => ({
         name,

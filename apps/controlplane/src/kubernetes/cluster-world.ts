@@ -77,6 +77,7 @@ export async function clusterWorld(
           signal: stop,
           mesh: settingsOf(mesh),
           tags: tags.names(),
+          unreadable: config.LATEEN_UNREADABLE_POLICY,
           onPending,
         });
         return source;
@@ -104,11 +105,28 @@ export async function clusterWorld(
 
 const writerOptions = (
   config: Config,
-): Pick<WritersOptions, "namespace" | "revision" | "identity" | "services" | "timing"> => ({
+): Pick<
+  WritersOptions,
+  "namespace" | "revision" | "identity" | "services" | "gateways" | "addressPools" | "timing"
+> => ({
   namespace: config.POD_NAMESPACE,
   revision: config.REVISION,
   identity: config.POD_NAME === "" ? hostname() : config.POD_NAME,
   services: ["istiod", "lateen-controlplane", ...(config.REVISION === "default" ? [] : [`istiod-${config.REVISION}`])],
+  gateways: {
+    deploys: config.PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER,
+    makesClasses: config.PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER,
+    controllerName: config.PILOT_GATEWAY_API_CONTROLLER_NAME,
+    defaultClass: config.PILOT_GATEWAY_API_DEFAULT_GATEWAYCLASS_NAME,
+    multiNetwork: config.AMBIENT_ENABLE_MULTI_NETWORK,
+    copyMetadata: config.PILOT_ENABLE_GATEWAY_API_COPY_LABELS_ANNOTATIONS,
+    image: config.LATEEN_WAYPOINT_IMAGE,
+    clusterId: config.CLUSTER_ID,
+    trustDomain: config.TRUST_DOMAIN,
+  },
+  addressPools: config.PILOT_ENABLE_IP_AUTOALLOCATE
+    ? [config.PILOT_IP_AUTOALLOCATE_IPV4_PREFIX, config.PILOT_IP_AUTOALLOCATE_IPV6_PREFIX]
+    : [],
   timing: { leaseMs: config.LEADER_LEASE, renewDeadlineMs: config.LEADER_LEASE / 2, retryMs: config.LEADER_LEASE / 4 },
 });
 

@@ -14,16 +14,23 @@ import { type ControlPlane, startControlPlane } from "../wire.ts";
 export const SYSTEM = "istio-system";
 
 /** The kinds of the mesh that are not Kubernetes' own. */
-const CUSTOM = ["AuthorizationPolicy", "PeerAuthentication", "ServiceEntry", "WorkloadEntry", "Gateway"] as const;
+const CUSTOM = [
+  "AuthorizationPolicy",
+  "PeerAuthentication",
+  "ServiceEntry",
+  "WorkloadEntry",
+  "Gateway",
+  "GatewayClass",
+] as const;
 
 /** Makes the kinds of the mesh known, and its namespaces and accounts. */
 export async function prepareCluster(api: ApiServer): Promise<void> {
   for (const kind of CUSTOM) {
-    const { group, plural, versions } = apiKinds[kind];
+    const { group, plural, versions, scope } = apiKinds[kind];
     await api.done(
       "POST",
       "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-      crdOf({ group, plural, versions, kind }),
+      crdOf({ group, plural, versions, kind, scope }),
     );
   }
   for (const kind of CUSTOM) {
@@ -34,7 +41,7 @@ export async function prepareCluster(api: ApiServer): Promise<void> {
   for (const name of ["n1", "n2"]) await put(api, { apiVersion: "v1", kind: "Node", metadata: { name } });
 }
 
-interface Written {
+export interface Written {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: {
@@ -44,6 +51,7 @@ interface Written {
     readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly spec?: unknown;
+  readonly data?: Readonly<Record<string, string>>;
   readonly status?: unknown;
 }
 
@@ -52,6 +60,8 @@ const PLURALS: Readonly<Record<string, string>> = {
   ConfigMap: "configmaps",
   Secret: "secrets",
   ValidatingWebhookConfiguration: "validatingwebhookconfigurations",
+  HorizontalPodAutoscaler: "horizontalpodautoscalers",
+  PodDisruptionBudget: "poddisruptionbudgets",
 };
 
 export function pathOf({ apiVersion, kind, metadata }: Written, collection = false): string {

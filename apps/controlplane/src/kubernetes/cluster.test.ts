@@ -253,6 +253,62 @@ describe.skipIf(requireApiServer())("a control plane over a real API server", ()
       expect(cluster.lines.filter((l) => l.includes("AuthorizationPolicy shop/broken")).length).toBe(2);
     });
 
+    test("an object of another kind says that it cannot be read, and only it", async () => {
+      const entry = (name: string, spec: object) => ({
+        apiVersion: "networking.istio.io/v1",
+        kind: "ServiceEntry",
+        metadata: { name, namespace: "shop" },
+        spec,
+      });
+      const peers = (mode: string) => ({
+        apiVersion: "security.istio.io/v1",
+        kind: "PeerAuthentication",
+        metadata: { name: "odd", namespace: "shop" },
+        spec: { mtls: { mode } },
+      });
+      const says = async (object: Parameters<typeof pathOf>[0]): Promise<string> =>
+        JSON.stringify((await api.done<{ status?: unknown }>("GET", pathOf(object))).status ?? null);
+      const good = entry("good", { hosts: ["good.example"], resolution: "NONE" });
+      await put(api, entry("odd", { hosts: [] }));
+      await put(api, good);
+      await put(api, peers("SOMETIMES"));
+      for (const object of [entry("odd", {}), peers("")])
+        await eventually(async () => (await says(object)).includes('"lateen.dev/Unreadable"'), {
+          what: `${object.kind} to say that it cannot be read`,
+        });
+      expect(await says(good)).toBe("null");
+      await put(api, entry("odd", { hosts: ["odd.example"], resolution: "NONE" }));
+      await put(api, peers("STRICT"));
+      for (const object of [entry("odd", {}), peers("")])
+        await eventually(async () => !(await says(object)).includes("Unreadable"));
+      expect(cluster.lines.filter((l) => l.includes("ServiceEntry shop/odd") && l.includes("\terror\t"))).toHaveLength(
+        1,
+      );
+    });
+
+    test("a new policy that cannot be read lets nobody in, says so, and is in force as soon as it is mended", async () => {
+      const { token } = await ztunnel(api);
+      using client = cluster.subscriber(await roots(api), token);
+      await everything(client);
+      const selector = { matchLabels: { app: "web" } };
+      const body = (name: string): string | undefined => client.bodies.get(`${AUTHORIZATION_TYPE} ${name}`);
+      const inForce = (): string | undefined => body("shop/closed");
+      await put(api, policyObject("closed", { selector, rules: [{ to: [{ operation: { ports: ["http"] } }] }] }));
+      for (; inForce() === undefined;) await client.next();
+      const closed = inForce();
+      await eventually(async () => {
+        const [condition] = await conditionsOf(api, "closed");
+        return condition?.reason === "Invalid" && JSON.stringify(condition).includes("lets nobody in");
+      });
+      expect(JSON.stringify(await cluster.debug("problems"))).toContain("lets nobody in");
+      await put(api, policyObject("closed", { selector, rules: [{ to: [{ operation: { ports: ["80"] } }] }] }));
+      for (; inForce() === closed;) await client.next();
+      await put(api, policyObject("unheard", { rules: "none" }));
+      for (; body("shop/unheard") === undefined;) await client.next();
+      await remove(api, policyObject("unheard"));
+      for (; body("shop/unheard") !== undefined;) await client.next();
+    });
+
     test("a service says which waypoint it is bound to, or why to none, and says nothing when it asks for none", async () => {
       const service = (labels: Readonly<Record<string, string>>) => ({
         apiVersion: "v1",

@@ -1,6 +1,6 @@
 import type { Problem } from "@lateen/manifests";
-import { type ApiClient, type KubeMetrics, type ResourceFollower, followResources } from "@lateen/kube";
-import type { Kind } from "@lateen/resources";
+import { type AboutBad, type ApiClient, type KubeMetrics, type ResourceFollower, followResources } from "@lateen/kube";
+import type { Kind, Resource } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import type { ResourceChange } from "@lateen/translation";
 import type { MeshSettings, ObjectNews, ObjectSource } from "../object-source.ts";
@@ -27,6 +27,8 @@ export async function kubeSource(o: {
   /** What holds at the beginning. */
   readonly mesh: MeshSettings | null;
   readonly tags: readonly string[];
+  /** Whether a policy that cannot be read and has no earlier state lets nobody in, or counts for nothing. */
+  readonly unreadable: "close" | "ignore";
   /** Hears which kinds are still awaited. */
   readonly onPending?: (kinds: readonly Kind[]) => void;
 }): Promise<KubeSource> {
@@ -39,11 +41,23 @@ export async function kubeSource(o: {
   const schedule = (): void => {
     if (begun) scheduled ??= setImmediate(flush);
   };
+  /** What stands in for policies that cannot be read, by key. */
+  let standing: ReadonlyMap<string, Resource> = new Map();
+  const standIn = (): void => {
+    const { before, now } = { before: standing, now: standIns(follower) };
+    standing = now;
+    const put = (key: string, after: Resource | undefined): void =>
+      void waiting.set(`${POLICY}/${key}`, { kind: POLICY, key, after });
+    for (const key of before.keys()) if (!now.has(key)) put(key, follower.of(POLICY).get(key));
+    for (const [key, resource] of now)
+      if (JSON.stringify(before.get(key)) !== JSON.stringify(resource)) put(key, resource);
+  };
   const flush = (): void => {
     scheduled = null;
+    if (o.unreadable === "close") standIn();
     const changes = [...waiting.values()];
     waiting = new Map();
-    const news = { changes, problems: problemsOf(follower, o.kinds), ...more };
+    const news = { changes, problems: problemsOf(follower, o.kinds, standing), ...more };
     more = {};
     o.onNews(news);
   };
@@ -85,11 +99,26 @@ export async function kubeSource(o: {
   };
 }
 
-function problemsOf(follower: ResourceFollower, kinds: readonly Kind[]): readonly Problem[] {
+const POLICY = "AuthorizationPolicy";
+
+function standIns(follower: ResourceFollower): ReadonlyMap<string, Resource> {
+  const policies = follower.of(POLICY);
+  const found = [...policies.bad.values()].flatMap(({ key, about }) => {
+    const { standIn } = about as AboutBad;
+    return standIn === null || policies.get(key) !== undefined ? [] : [[key, standIn] as const];
+  });
+  return new Map(found);
+}
+
+function problemsOf(
+  follower: ResourceFollower,
+  kinds: readonly Kind[],
+  standing: ReadonlyMap<string, Resource>,
+): readonly Problem[] {
   return kinds.flatMap((kind) =>
     [...follower.of(kind).bad.values()].map(({ key, why }): Problem => {
-      const object = `${kind} ${key}`;
-      return { severity: "error", file: "", line: 0, column: 0, object, path: "", message: why };
+      const message = kind === POLICY && standing.has(key) ? `${why}; until it can be read, it lets nobody in` : why;
+      return { severity: "error", file: "", line: 0, column: 0, object: `${kind} ${key}`, path: "", message };
     }),
   );
 }

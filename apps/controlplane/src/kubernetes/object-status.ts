@@ -10,20 +10,23 @@ import {
   createStatusWriter,
   readConditions,
 } from "@lateen/kube";
-import type { Resource } from "@lateen/resources";
+import { type Resource, isStandIn } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
 import { CONDITION_TYPES } from "@lateen/translation";
 import type { MeshFeed } from "../mesh-feed.ts";
 
+const UNREADABLE = "lateen.dev/Unreadable";
 /** Kinds in whose status something is said (control-plane 3.7), and where it is said that an object cannot be read. */
 const KINDS = {
   AuthorizationPolicy: "ZtunnelAccepted",
-  ServiceEntry: null,
-  WorkloadEntry: null,
-  Service: null,
+  PeerAuthentication: UNREADABLE,
+  ServiceEntry: UNREADABLE,
+  WorkloadEntry: UNREADABLE,
+  Service: UNREADABLE,
 } as const;
 type StatusKind = keyof typeof KINDS;
 
+export const STATUS_KINDS = Object.keys(KINDS) as readonly StatusKind[];
 export const hasStatus = (kind: string): kind is StatusKind => Object.hasOwn(KINDS, kind);
 
 /** Says in each object what the mesh makes of it. Whoever hears of a change of `kind/key` adds that. */
@@ -40,14 +43,18 @@ export function objectStatus(o: {
     client: o.client,
     // Of this revision: what another one said is not ours to take away.
     owner: o.revision === "default" ? "lateen-status" : `lateen-status-${o.revision}`,
-    owned: new Set(CONDITION_TYPES),
+    owned: new Set([...CONDITION_TYPES, UNREADABLE]),
     target: (id) => targetOf(o, id),
     wanted(id) {
       const { kind, key } = split(id);
       const bad = o.follower.of(kind).bad.get(key);
-      if (bad === undefined) return conditions.get(id)?.conditions ?? [];
-      const type = KINDS[kind];
-      return type === null ? null : [unreadable(type, bad.why)];
+      const said = conditions.get(id)?.conditions ?? [];
+      if (bad === undefined) return said;
+      const object = o.feed.object(kind, key);
+      const closed = object !== undefined && isStandIn(object);
+      // What is in force of a policy is what could be read last, or what stands in for it: neither is what the object says now.
+      if (kind === "AuthorizationPolicy") return [unreadable(kind, bad.why, closed)];
+      return [...said, unreadable(kind, bad.why, false)];
     },
     log: o.log,
     metrics: o.metrics,
@@ -56,12 +63,16 @@ export function objectStatus(o: {
   return { queue, [Symbol.dispose]: () => subscription[Symbol.dispose]() };
 }
 
-const unreadable = (type: string, why: string): WantedCondition => ({
-  type,
-  status: "False",
-  reason: "Invalid",
-  message: `It cannot be read, so its last good state stays: ${why}`,
-});
+function unreadable(kind: StatusKind, why: string, closed: boolean): WantedCondition {
+  const holds = closed ? "until it can be read it lets nobody in" : "what could be read of it last stays, if anything";
+  const type = KINDS[kind];
+  return {
+    type,
+    status: type === UNREADABLE ? "True" : "False",
+    reason: "Invalid",
+    message: `It cannot be read, ${holds}: ${why}`,
+  };
+}
 
 /** The object as the model has it, so that what is wanted is said of just that. */
 function targetOf(

@@ -7,12 +7,14 @@ import {
   joinElection,
 } from "@lateen/kube";
 import { type Scope, createScope } from "@lateen/lifecycle";
-import { type Namespace, selectorMatches } from "@lateen/resources";
+import { type Namespace, type ServiceEntry, namespaceOf, selectorMatches } from "@lateen/resources";
 import type { Logger, Logging } from "@lateen/telemetry";
 import type { MeshFeed } from "../mesh-feed.ts";
 import type { MeshSettings, ObjectNews } from "../object-source.ts";
+import { addressWriter } from "./address-writer.ts";
+import { type GatewaySettings, gatewayWriters } from "./gateways/gateway-writers.ts";
 import type { KubeSource } from "./kube-source.ts";
-import { hasStatus, objectStatus } from "./object-status.ts";
+import { STATUS_KINDS, hasStatus, objectStatus } from "./object-status.ts";
 import { rootConfigMaps } from "./root-config-maps.ts";
 import { webhookBundles } from "./webhook-bundles.ts";
 
@@ -28,6 +30,9 @@ export interface WritersOptions {
   /** Of this replica. */
   readonly identity: string;
   readonly services: readonly string[];
+  readonly gateways: GatewaySettings;
+  /** Blocks that addresses of ServiceEntries are taken from; none: nobody allocates. */
+  readonly addressPools: readonly string[];
   readonly logging: Logging;
   readonly metrics: KubeMetrics;
   readonly timing?: LeaseTiming;
@@ -45,8 +50,8 @@ export const leaseName = (revision: string): string =>
   revision === "default" ? "lateen-controlplane" : `lateen-controlplane-${revision}`;
 
 /**
- * Starts the writers: roots in every namespace, bundles of webhooks, conditions of objects. Each knows by itself what there is to
- * do; only the leader does it.
+ * Starts the writers: roots in every namespace, bundles of webhooks, conditions of objects, what runs Gateways. Each knows by
+ * itself what there is to do; only the leader does it.
  */
 export async function startWriters(o: WritersOptions): Promise<Writers> {
   await using scope = createScope();
@@ -65,17 +70,31 @@ export async function startWriters(o: WritersOptions): Promise<Writers> {
   const webhooks = scope.own(webhookBundles({ ...common, revision, namespace, services, rootsPem }));
   const status = scope.own(objectStatus({ ...common, follower, feed: o.feed, revision }));
   const unreadable = (): void => {
-    for (const key of follower.of("AuthorizationPolicy").bad.keys()) status.queue.add(`AuthorizationPolicy/${key}`);
+    for (const kind of STATUS_KINDS) for (const key of follower.of(kind).bad.keys()) status.queue.add(`${kind}/${key}`);
   };
   roots.allChanged();
   unreadable();
-  const queues = [roots.queue, webhooks.queue, status.queue];
+  const gateways = scope.own(
+    await gatewayWriters({
+      ...{ ...common, source: o.source, feed: o.feed, settings: o.gateways, mesh: o.mesh, namespace, revision },
+      isSelected: (ns) => isSelected(ns, o),
+    }),
+  );
+  const isOurs = (entry: ServiceEntry): boolean => isOurEntry(entry, o);
+  const addresses = addressWriter({ ...common, follower, isOurs, pools: o.addressPools });
+  addresses.changed();
+  const allocation = o.addressPools.length === 0 ? [] : addresses.queues;
+  const queues = [...allocation, roots.queue, webhooks.queue, status.queue, ...gateways.queues];
   const election = scope.own(elect(o, queues, log));
   const owned = scope.move();
   return {
     election,
-    heard({ changes, mesh }) {
+    heard(news) {
+      const { changes, mesh } = news;
+      gateways.heard(news);
       if (mesh !== undefined) roots.allChanged();
+      if (news.tags !== undefined || changes.some(({ kind }) => kind === "ServiceEntry" || kind === "Namespace"))
+        addresses.changed();
       for (const { kind, key } of changes) {
         if (kind === "Namespace") roots.namespaceChanged(key);
         if (hasStatus(kind)) status.queue.add(`${kind}/${key}`);
@@ -91,6 +110,14 @@ function isSelected(ns: Namespace, o: WritersOptions): boolean {
   const selectors = o.mesh()?.config.discoverySelectors ?? [];
   const { name, labels } = ns.metadata;
   return selectors.length === 0 || name === o.namespace || selectors.some((s) => selectorMatches(s, labels));
+}
+
+/** Configuration without a revision is everybody's; of namespaces that nobody sees nothing is. */
+function isOurEntry(entry: ServiceEntry, o: WritersOptions): boolean {
+  const revision = entry.metadata.labels?.["istio.io/rev"] ?? "";
+  const ours = revision === "" || (o.feed.model.environment.revisions.get("") ?? []).includes(revision);
+  const namespace = o.source.follower.of("Namespace").get(namespaceOf(entry));
+  return ours && namespace !== undefined && isSelected(namespace, o);
 }
 
 /** The queues are worked on while this replica leads; leaving waits for what is under way. */
