@@ -22,6 +22,7 @@ export {
 export { Oid } from "./oids.ts";
 export { verifyClientIdentity, verifyServerIdentity, workloadIdentities } from "./peer-identity.ts";
 export { type PemBlock, decodePem, encodePem } from "./pem.ts";
+export { exportPrivateKey, generateKeyPair, importPrivateKey } from "./private-key.ts";
 export { type Priority, backoffMs, refreshDueMs, retryDueMs } from "./refresh-plan.ts";
 export {
   type CryptoPort,
@@ -32,9 +33,6 @@ export {
   type VerifySignatureNow,
   createSigner,
   createVerifier,
-  exportPrivateKey,
-  generateKeyPair,
-  importPrivateKey,
 } from "./signature.ts";
 export {
   type SigningRequest,

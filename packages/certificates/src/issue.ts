@@ -4,7 +4,7 @@ import { type Certificate, parseCertificate } from "./certificate.ts";
 import { DerReader, Tag, primitive } from "./der-reader.ts";
 import * as der from "./der-writer.ts";
 import { KEY_USAGES, type KeyUsage, Oid } from "./oids.ts";
-import type { CryptoPort, Signer } from "./signature.ts";
+import { type CryptoPort, type Signer, signatureAlgorithm } from "./signature.ts";
 import { type IssuedName, writeNames } from "./subject-alt-names.ts";
 
 export interface Subject {
@@ -40,7 +40,7 @@ const KEY_ID_BYTES = 20;
 /** Signs a certificate exactly as described. `issueRoot`, `issueIntermediate` and `issueLeaf` describe the usual ones. */
 export async function issueCertificate(crypto: CryptoPort, o: IssueOptions): Promise<Certificate> {
   const { signer, certificate } = o.issuer;
-  const algorithm = der.sequence(der.oid(signer.algorithm));
+  const algorithm = signatureAlgorithm(signer.algorithm);
   const subject = encodeSubject(o.subject ?? {});
   const tbs = der.sequence(
     der.explicit(0, der.smallInteger(2)),

@@ -1,14 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Oid } from "./oids.ts";
-import {
-  createVerifier,
-  ecdsaFromDer,
-  ecdsaToDer,
-  exportPrivateKey,
-  generateKeyPair,
-  importPrivateKey,
-} from "./signature.ts";
+import { createVerifier, ecdsaFromDer, ecdsaToDer } from "./signature.ts";
 import { crypto, makeSigner } from "./suite.ts";
 
 const message = new TextEncoder().encode("message");
@@ -61,23 +54,4 @@ describe("ECDSA signatures", () => {
         expect(raw === null || raw.length === 64).toBe(true);
       }),
     ));
-});
-
-describe("private keys", () => {
-  test("are read back with both halves", async () => {
-    const pem = await exportPrivateKey(crypto, await generateKeyPair(crypto));
-    const keys = await importPrivateKey(crypto, pem);
-    if (!keys.ok) throw keys.error;
-    expect(await exportPrivateKey(crypto, keys.value)).toBe(pem);
-    expect(keys.value.publicKey.type).toBe("public");
-  });
-  for (const [name, text] of [
-    ["no PEM", "words"],
-    ["another kind of block", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
-    ["junk", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"],
-  ] as const)
-    test(`${name} is refused without being quoted`, async () => {
-      const r = await importPrivateKey(crypto, text);
-      expect(r.ok ? "accepted" : r.error.message).toMatch(/^Cannot read private key: (?!.*c2VjcmV0)/);
-    });
 });

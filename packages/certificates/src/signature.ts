@@ -1,14 +1,14 @@
-import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { Code, MeshError } from "@lateen/errors";
 import { owned } from "./bytes.ts";
 import { readDer } from "./certificate.ts";
 import { DerError, DerReader, Tag } from "./der-reader.ts";
-import { sequence, unsignedInteger } from "./der-writer.ts";
+import { element, oid as objectIdentifier, sequence, unsignedInteger } from "./der-writer.ts";
 import { Oid } from "./oids.ts";
-import { decodePem, encodePem } from "./pem.ts";
 
 /** What this package needs of Web Crypto: `globalThis.crypto` fits. */
 export type CryptoPort = Pick<Crypto, "subtle" | "getRandomValues">;
 
+/** Both halves of one key: ECDSA on P-256 or P-384, or RSA. */
 export interface KeyPair {
   readonly privateKey: CryptoKey;
   readonly publicKey: CryptoKey;
@@ -38,49 +38,33 @@ export type VerifySignature = (s: SignedBy) => Promise<boolean>;
 /** The same for a thread in which no promise settles. */
 export type VerifySignatureNow = (s: SignedBy) => boolean;
 
-const ECDSA = { name: "ECDSA", namedCurve: "P-256" } as const;
-const PRIVATE_KEY = "PRIVATE KEY";
-
-/** A new ECDSA P-256 key. */
-export function generateKeyPair(crypto: CryptoPort): Promise<KeyPair> {
-  return crypto.subtle.generateKey(ECDSA, true, ["sign", "verify"]);
-}
-
-/** PKCS#8 PEM. */
-export async function exportPrivateKey(crypto: CryptoPort, keys: KeyPair): Promise<string> {
-  return encodePem(PRIVATE_KEY, new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey)));
-}
+/** How keys of Web Crypto sign here, by the curve, or by the name of the algorithm where there is none. */
+const SIGNING: Readonly<Record<string, { readonly oid: string; readonly params: AlgorithmIdentifier | EcdsaParams }>> =
+  {
+    "P-256": { oid: Oid.EcdsaSha256, params: { name: "ECDSA", hash: "SHA-256" } },
+    "P-384": { oid: Oid.EcdsaSha384, params: { name: "ECDSA", hash: "SHA-384" } },
+    "RSASSA-PKCS1-v1_5": { oid: Oid.RsaSha256, params: "RSASSA-PKCS1-v1_5" },
+  };
 
 /**
- * Reads an ECDSA P-256 key.
- * @param pem PKCS#8; other blocks are passed over
- * @returns BAD_INPUT when there is no such key; the message never quotes the text
+ * Signs with a key of Web Crypto, with the hash that suits it.
+ * @throws MeshError BUG for a key that `importPrivateKey` does not make
  */
-export async function importPrivateKey(crypto: CryptoPort, pem: string): Promise<Result<KeyPair>> {
-  const bad = (why: string): Result<never> => fail(new MeshError(Code.BadInput, `Cannot read private key: ${why}`));
-  const blocks = decodePem(pem);
-  if (!blocks.ok) return bad("it is not PEM");
-  const block = blocks.value.find((b) => b.label === PRIVATE_KEY);
-  if (block === undefined) return bad("there is no PRIVATE KEY block");
-  try {
-    const privateKey = await crypto.subtle.importKey("pkcs8", owned(block.der), ECDSA, true, ["sign"]);
-    const half = await crypto.subtle.exportKey("jwk", privateKey);
-    delete half.d;
-    delete half.key_ops;
-    return ok({ privateKey, publicKey: await crypto.subtle.importKey("jwk", half, ECDSA, true, ["verify"]) });
-  } catch {
-    return bad("it is not an ECDSA P-256 key"); // Web Crypto gives no reason worth repeating
-  }
-}
-
-/** Signs with a P-256 key of Web Crypto. */
 export async function createSigner(crypto: CryptoPort, keys: KeyPair): Promise<Signer> {
   const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
+  const { name, namedCurve = name } = keys.privateKey.algorithm as Partial<EcKeyAlgorithm> & KeyAlgorithm;
+  const how = SIGNING[namedCurve];
+  if (how === undefined) throw new MeshError(Code.Bug, `Cannot sign with a key of ${namedCurve}`);
   const sign = async (message: Uint8Array): Promise<Uint8Array> => {
-    const raw = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, owned(message));
-    return ecdsaToDer(new Uint8Array(raw));
+    const raw = new Uint8Array(await crypto.subtle.sign(how.params, keys.privateKey, owned(message)));
+    return name === "ECDSA" ? ecdsaToDer(raw) : raw;
   };
-  return { publicKey, algorithm: Oid.EcdsaSha256, sign };
+  return { publicKey, algorithm: how.oid, sign };
+}
+
+/** An AlgorithmIdentifier of a signature: those of RSA carry a NULL, those of ECDSA nothing (RFC 4055 5, RFC 5758 3.2). */
+export function signatureAlgorithm(oid: string): Uint8Array {
+  return sequence(objectIdentifier(oid), ...(oid in RSA_HASH ? [element(Tag.Null)] : []));
 }
 
 type Hash = "SHA-256" | "SHA-384" | "SHA-512";

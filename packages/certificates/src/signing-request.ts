@@ -6,7 +6,7 @@ import * as der from "./der-writer.ts";
 import { readExtensions } from "./extensions.ts";
 import { Oid } from "./oids.ts";
 import { decodePem, encodePem } from "./pem.ts";
-import { type Signer, type VerifySignature, keyKind } from "./signature.ts";
+import { type Signer, type VerifySignature, keyKind, signatureAlgorithm } from "./signature.ts";
 import { type IssuedName, type SubjectAltName, writeNames } from "./subject-alt-names.ts";
 
 /** A PKCS#10 request as a value. What it asks for is a wish: an authority issues for who the caller is. */
@@ -16,6 +16,8 @@ export interface SigningRequest {
   readonly subject: Uint8Array;
   /** Whether the subject names anything. */
   readonly hasSubject: boolean;
+  /** Whether the subject holds a common name that is not empty. */
+  readonly hasCommonName: boolean;
   /** SubjectPublicKeyInfo. */
   readonly publicKey: Uint8Array;
   readonly sans: readonly SubjectAltName[];
@@ -33,7 +35,7 @@ export async function createSigningRequest(signer: Signer, names: readonly Issue
   const attribute = der.sequence(der.oid(Oid.ExtensionRequest), der.element(Tag.Set, der.sequence(sans)));
   const info = der.sequence(der.smallInteger(0), der.sequence(), signer.publicKey, der.explicit(0, attribute));
   const signature = await signer.sign(info);
-  const request = der.sequence(info, der.sequence(der.oid(signer.algorithm)), der.bitString(signature));
+  const request = der.sequence(info, signatureAlgorithm(signer.algorithm), der.bitString(signature));
   return encodePem(LABELS[0], request);
 }
 
@@ -75,7 +77,18 @@ function readRequest(reader: DerReader): SigningRequest {
   const sans = attributes === null ? [] : readAttributes(attributes);
   info.done("attributes");
   const hasSubject = !bytesEqual(subject, der.sequence());
-  return { tbs, subject, hasSubject, publicKey, sans, signatureAlgorithm, signature };
+  const hasCommonName = namesCommonly(new DerReader(subject).enter(Tag.Sequence));
+  return { tbs, subject, hasSubject, hasCommonName, publicKey, sans, signatureAlgorithm, signature };
+}
+
+function namesCommonly(subject: DerReader): boolean {
+  while (!subject.atEnd)
+    for (const part = subject.enter(Tag.Set); !part.atEnd;) {
+      const attribute = part.enter(Tag.Sequence);
+      const isCommonName = attribute.oid() === Oid.CommonName;
+      if (attribute.content(attribute.peek()).length > 0 && isCommonName) return true;
+    }
+  return false;
 }
 
 function checkKey(publicKey: Uint8Array): void {

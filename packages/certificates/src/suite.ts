@@ -1,7 +1,8 @@
 import type { Certificate } from "./certificate.ts";
 import { type IssueOptions, type Issuer, issueCertificate, issueIntermediate, issueRoot } from "./issue.ts";
 import { Oid } from "./oids.ts";
-import { type Signer, createSigner, generateKeyPair } from "./signature.ts";
+import { generateKeyPair } from "./private-key.ts";
+import { type Signer, createSigner } from "./signature.ts";
 
 /** The instant at which the certificates of these tests live. */
 export const NOW_MS = Date.UTC(2026, 5, 1);

@@ -1,7 +1,8 @@
 import { type Issuer, issueCertificate, issueIntermediate, issueRoot } from "./issue.ts";
 import { Oid } from "./oids.ts";
 import { encodePem } from "./pem.ts";
-import { createSigner, exportPrivateKey, generateKeyPair } from "./signature.ts";
+import { exportPrivateKey, generateKeyPair } from "./private-key.ts";
+import { createSigner } from "./signature.ts";
 
 const DAY_MS = 86_400_000;
 const YEAR_SEC = 365 * 86_400;
