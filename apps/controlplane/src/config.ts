@@ -1,6 +1,7 @@
 import { parseCidr } from "@lateen/addresses";
 import { envCommaList, envDurationMs, envFlag, parseEnv } from "@lateen/config";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { parseTokenRule } from "@lateen/oidc-tokens";
 import { DEFAULT_POOLS } from "@lateen/translation";
 import { z } from "zod";
 
@@ -50,6 +51,11 @@ const Env = z.object({
   DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES: envCommaList().default([]),
   TRUST_DOMAIN: z.string().default("cluster.local"),
   CLUSTER_ID: z.string().default("Kubernetes"),
+  /** Further names of clusters in the `clusterid` of callers: `alias=cluster`, with commas between them. */
+  CLUSTER_ALIASES: envCommaList()
+    .refine((pairs) => pairs.every((pair) => /^[^=]+=[^=]+$/.test(pair)), "must be alias=cluster, with commas between")
+    .transform((pairs) => new Map(pairs.map((pair) => pair.split("=", 2) as [string, string])))
+    .default(new Map()),
   CLUSTER_DOMAIN: z.string().default("cluster.local"),
   ROOT_NAMESPACE: z.string().default("istio-system"),
   /** Of folders: public key (PEM) that verifies the tokens of callers. */
@@ -57,6 +63,16 @@ const Env = z.object({
   TOKEN_AUDIENCE: z.string().default("istio-ca"),
   /** Tokens of the cluster must be meant for one of them. */
   TOKEN_AUDIENCES: envCommaList().default(["istio-ca"]),
+  /** Tokens of another issuer are good too: JSON with `issuer`, `jwks_uri`, `audiences`. */
+  JWT_RULE: z
+    .string()
+    .transform((text, context) => {
+      const rule = text === "" ? null : parseTokenRule(text);
+      if (rule === null || rule.ok) return rule?.value ?? null;
+      context.addIssue({ code: "custom", message: rule.error.message });
+      return z.NEVER;
+    })
+    .default(null),
   /** `namespace/serviceaccount` of node proxies: they may follow the mesh and ask for the identities of their node's pods. */
   CA_TRUSTED_NODE_ACCOUNTS: envCommaList().default(["istio-system/ztunnel"]),
   /** Further names of the control plane's own certificate. */

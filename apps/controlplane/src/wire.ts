@@ -1,9 +1,17 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { type Reply, serveHttp } from "@lateen/admin-http";
-import { type Caller, type Proof, authenticateCaller, caService } from "@lateen/ca";
-import { Code, MeshError, type Result } from "@lateen/errors";
+import {
+  type Authentication,
+  type Caller,
+  type ClusterNames,
+  type Proof,
+  authenticateCaller,
+  caService,
+} from "@lateen/ca";
+import { Code, MeshError, type Result, ok } from "@lateen/errors";
 import { type Readiness, createReadiness, createScope, systemClock } from "@lateen/lifecycle";
+import { createOidcVerifier } from "@lateen/oidc-tokens";
 import { type Logging, createRegistry } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import type { Config } from "./config.ts";
@@ -79,8 +87,10 @@ export async function startControlPlane(
       : folderWorld(config, logging)),
   );
   const { authority } = world;
+  const verifyToken = tokenVerifier(world, config);
+  const clusters: ClusterNames = { local: config.CLUSTER_ID, aliases: config.CLUSTER_ALIASES };
   const authenticate = (proof: Proof): Promise<Result<Caller>> =>
-    authenticateCaller(proof, { trustDomain: world.trustDomain, verifyToken: world.verifyToken });
+    authenticateCaller(proof, { trustDomain: world.trustDomain, verifyToken, clusters });
   const store = new ResourceStore(versionOf);
   const feed = new MeshFeed(store, optionsOf(config), logging.logger("config"));
   scope.own(await follow(world, feed, stop.signal));
@@ -89,7 +99,9 @@ export async function startControlPlane(
   const ca = caService({
     authority,
     authenticate,
-    pods: (cluster) => (cluster === config.CLUSTER_ID ? podView(feed.pods, feed.podsByNode) : null),
+    clusters,
+    // Other clusters are not read.
+    pods: () => podView(feed.pods, feed.podsByNode),
     trustedNodeAccounts,
     trustDomainAliases: world.trustDomainAliases,
     log,
@@ -169,6 +181,22 @@ function accountsOf(feed: MeshFeed, trusted: readonly string[]): ClientAccounts 
         .values()
         .some((w) => w.namespace === namespace && w.serviceAccounts.some((name) => `${namespace}/${name}` === account));
     },
+  };
+}
+
+/**
+ * Tokens of the world itself, then those of the issuer of JWT_RULE, when there is one (control-plane 1.3). In this order, for that
+ * issuer may be the cluster's own, and only the cluster says which pod a token is bound to.
+ */
+function tokenVerifier(world: World, { JWT_RULE: rule }: Config): Authentication["verifyToken"] {
+  if (rule === null) return world.verifyToken;
+  const verifyOidc = createOidcVerifier(rule, { nowMs: Date.now });
+  return async (token) => {
+    const ours = await world.verifyToken(token);
+    if (ours.ok) return ours;
+    const theirs = await verifyOidc(token);
+    if (theirs.ok) return ok({ ...theirs.value, pod: null, node: null });
+    return ours.error.code === Code.Unavailable ? ours : theirs;
   };
 }
 

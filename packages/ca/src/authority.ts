@@ -3,11 +3,14 @@ import {
   type Certificate,
   type IssuedName,
   type Issuer,
+  type SigningRequest,
+  type Subject,
   createSigner,
   createVerifier,
   encodePem,
   exportPrivateKey,
   generateKeyPair,
+  issueAuthority,
   issueLeaf,
   parseSigningRequest,
   verifySigningRequest,
@@ -17,6 +20,8 @@ import { type KeyStore, loadRoot } from "./root-store.ts";
 import { openPrivateFolder } from "./private-folder.ts";
 
 const DAY_SEC = 86_400;
+/** RFC 5280 appendix A.1, ub-common-name. */
+const MAX_COMMON_NAME = 64;
 
 export interface AuthorityOptions {
   /** A folder, kept with mode 0700 and made when it does not exist; or another store. */
@@ -37,6 +42,8 @@ export interface SignOptions {
   readonly names: readonly IssuedName[];
   /** 0 or less takes the default. */
   readonly ttlSec: number;
+  /** For another authority below this one, such as that of a second cluster, instead of for a workload. */
+  readonly authority?: boolean;
 }
 
 /** Signs with the key of one mesh. */
@@ -81,7 +88,7 @@ export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
     trustDomain: o.trustDomain,
     rootsPem: root.rootsPem,
     problems: root.problems,
-    async sign({ csrPem, names, ttlSec }) {
+    async sign({ csrPem, names, ttlSec, authority }) {
       const wanted = ttlSec > 0 ? ttlSec : limits.defaultSec;
       if (wanted > limits.maxSec)
         return fail(
@@ -91,8 +98,10 @@ export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
       const request = parsed.ok ? await verifySigningRequest(parsed.value, verify) : parsed;
       if (!request.ok) return request;
       const { publicKey } = request.value;
-      const leaf = await issueLeaf(webcrypto, { issuer, publicKey, sans: names, nowMs: o.nowMs(), ttlSec: wanted });
-      return ok([toPem(leaf), ...chain, root.rootsPem]);
+      const subject = dualUseSubject(request.value, names);
+      const what = { issuer, publicKey, subject, sans: names, nowMs: o.nowMs(), ttlSec: wanted };
+      const issued = await (authority === true ? issueAuthority : issueLeaf)(webcrypto, what);
+      return ok([toPem(issued), ...chain, root.rootsPem]);
     },
     async issueServer({ names, ttlSec }) {
       const keys = await generateKeyPair(webcrypto);
@@ -103,6 +112,12 @@ export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
       return { keyPem, chainPem: [toPem(leaf), ...chain].join(""), notBeforeMs, notAfterMs };
     },
   };
+}
+
+/** A request with a common name gets its first name there too, for peers that look nowhere else (control-plane 6.2). */
+function dualUseSubject({ hasCommonName }: SigningRequest, [first]: readonly IssuedName[]): Subject {
+  if (!hasCommonName || first === undefined || first.value.length > MAX_COMMON_NAME) return {};
+  return { commonName: first.value };
 }
 
 function toPem(certificate: Certificate): string {

@@ -141,7 +141,7 @@ describe("is refused, and only the log says why", () => {
   });
   test("another cluster", async () => {
     using other = open({ clusterId: "elsewhere" });
-    expect(await refusal(SA, other)).toBe(impersonation);
+    expect(await refusal(SA, other)).toBe(authentication);
   });
   test("a lifetime over the limit, with the reason", async () => {
     using greedy = open({ ttlSec: 100 * 86_400 });

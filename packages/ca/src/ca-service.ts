@@ -18,14 +18,16 @@ import {
 } from "@lateen/xds-types";
 import type { Authority } from "./authority.ts";
 import type { Caller, Proof } from "./caller.ts";
+import { type ClusterNames, resolveCluster } from "./cluster-names.ts";
 import { type ImpersonationRules, type PodView, checkImpersonation } from "./impersonation.ts";
 
 export interface CaServiceOptions {
   readonly authority: Authority;
   /** @returns DENIED with the reason, which is logged and never sent */
   readonly authenticate: (proof: Proof) => Result<Caller> | Promise<Result<Caller>>;
-  /** The pods of the cluster that a caller says it is in, or null when there is no such cluster. */
-  readonly pods: (clusterId: string) => PodView | null;
+  readonly clusters: ClusterNames;
+  /** The pods of a cluster by its own name, or null while they are not known. */
+  readonly pods: (cluster: string) => PodView | null;
   readonly trustedNodeAccounts: readonly string[];
   /** Other names of the mesh's trust domain. */
   readonly trustDomainAliases?: readonly string[];
@@ -39,11 +41,6 @@ export interface Refusal {
   readonly why: string;
 }
 
-/** A call as the service sees it. */
-export interface CaCall extends Proof {
-  readonly clusterId: string;
-}
-
 const IMPERSONATED = "ImpersonatedIdentity";
 
 /**
@@ -52,7 +49,7 @@ const IMPERSONATED = "ImpersonatedIdentity";
  */
 export async function createCertificate(
   request: IstioCertificateRequest,
-  call: CaCall,
+  call: Proof,
   o: CaServiceOptions,
 ): Promise<Result<IstioCertificateResponse, Refusal>> {
   const caller = await o.authenticate(call);
@@ -66,7 +63,7 @@ export async function createCertificate(
     const { csr: csrPem, validityDuration: ttlSec } = request;
     const chain = await o.authority.sign({ csrPem, ttlSec, names: [{ t: "uri", value: uri.value }] });
     if (chain.ok) {
-      o.log.info("certificate issued", { identity: uri.value, caller: formatIdentity(caller.value.identity) });
+      o.log.info("certificate issued", { identity: uri.value, caller: caller.value.name });
       return ok(createIstioCertificateResponse({ certChain: [...chain.value] }));
     }
     const { code, message } = chain.error;
@@ -79,17 +76,19 @@ export async function createCertificate(
 /** The identity to issue: the caller's own, or the one it asks for and may have. */
 function subjectOf(
   request: IstioCertificateRequest,
-  call: CaCall,
+  call: Proof,
   caller: Caller,
   o: CaServiceOptions,
 ): Result<string, string> {
   const asked = request.metadata === null ? undefined : structToJson(request.metadata)[IMPERSONATED];
-  if (asked === undefined || asked === "") return ok(formatIdentity(caller.identity));
+  if (asked === undefined || asked === "") return ok(caller.name);
   const wanted = typeof asked === "string" ? parseIdentity(asked) : null;
   if (wanted === null) return fail(`${IMPERSONATED} is not a text`);
   if (!wanted.ok) return fail(wanted.error.message);
-  const pods = o.pods(call.clusterId);
-  if (pods === null) return fail(`cluster ${JSON.stringify(call.clusterId.slice(0, 100))} is not known`);
+  const cluster = resolveCluster(call.clusters, o.clusters);
+  if (!cluster.ok) return fail(cluster.error.message);
+  const pods = o.pods(cluster.value);
+  if (pods === null) return fail(`the pods of cluster ${cluster.value} are not known`);
   const trustDomains = [o.authority.trustDomain, ...(o.trustDomainAliases ?? [])];
   const rules: ImpersonationRules = { trustedNodeAccounts: o.trustedNodeAccounts, trustDomains, pods };
   const allowed = checkImpersonation(caller, wanted.value, rules);
@@ -131,11 +130,11 @@ export function caService(o: CaServiceOptions): {
 type UnaryCall = ServerUnaryCall<IstioCertificateRequest, IstioCertificateResponse>;
 
 /** Certificates are shown by the library only when TLS authorised them. */
-function callFacts(call: UnaryCall): CaCall {
+function callFacts(call: UnaryCall): Proof {
   const values = (key: string): readonly string[] => call.metadata.get(key).map(String);
   return {
     authorization: values("authorization"),
-    clusterId: values("clusterid")[0] ?? "",
+    clusters: values("clusterid"),
     certificate: call.getAuthContext().sslPeerCertificate?.raw ?? null,
   };
 }

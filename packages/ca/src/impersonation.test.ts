@@ -18,8 +18,10 @@ const APP: PodFacts = {
   node: "node-a",
   phase: "Running",
 };
+const OWN = { trustDomain: "td", namespace: "istio-system", serviceAccount: "ztunnel" };
 const CALLER: Caller = {
-  identity: { trustDomain: "td", namespace: "istio-system", serviceAccount: "ztunnel" },
+  name: "spiffe://td/ns/istio-system/sa/ztunnel",
+  identity: OWN,
   pod: { name: "ztunnel-a", uid: "z1" },
   by: "token",
 };
@@ -49,7 +51,7 @@ describe("allows", () => {
   for (const [name, row] of [
     ["an identity that runs on the caller's node", {}],
     ["an identity whose only pod is pending there", { pods: [ZTUNNEL, { ...APP, phase: "Pending" }] }],
-    ["the caller's own identity", { wanted: CALLER.identity }],
+    ["the caller's own identity", { wanted: OWN }],
     ["an alias of the trust domain", { wanted: { ...WANTED, trustDomain: "old" }, trustDomains: ["td", "old"] }],
   ] as const)
     test(name, () => expect(verdict(row)).toBe("allowed"));
@@ -59,6 +61,7 @@ describe("refuses", () => {
   for (const [name, row, why] of [
     ["everybody when no account is trusted", { trusted: [] }, "is not a trusted node account"],
     ["an account that is not trusted", { trusted: ["kube-system/ztunnel"] }, "is not a trusted node account"],
+    ["a caller that is no workload of the mesh", { caller: { ...CALLER, identity: null } }, "no workload of this mesh"],
     ["a caller without a pod", { caller: { ...CALLER, pod: null } }, "is not bound to one"],
     [
       "a caller that came by certificate",

@@ -35,6 +35,7 @@ export interface ImpersonationRules {
  * @see dataplane 9.3, control-plane 6.3
  */
 export function checkImpersonation(caller: Caller, wanted: SpiffeIdentity, rules: ImpersonationRules): Result<null> {
+  if (caller.identity === null) return deny(`${caller.name} is no workload of this mesh`);
   const { namespace, serviceAccount } = caller.identity;
   const account = `${namespace}/${serviceAccount}`;
   if (!rules.trustedNodeAccounts.includes(account)) return deny(`${account} is not a trusted node account`);

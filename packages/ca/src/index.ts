@@ -1,6 +1,6 @@
 export { type Authority, type AuthorityOptions, type SignOptions, openAuthority } from "./authority.ts";
 export { type CaClient, type CaClientOptions, createCaClient } from "./ca-client.ts";
-export { type CaCall, type CaServiceOptions, type Refusal, caService, createCertificate } from "./ca-service.ts";
+export { type CaServiceOptions, type Refusal, caService, createCertificate } from "./ca-service.ts";
 export {
   type Authentication,
   type Caller,
@@ -9,6 +9,7 @@ export {
   bearerToken,
   localTokenVerifier,
 } from "./caller.ts";
+export { type ClusterNames, resolveCluster } from "./cluster-names.ts";
 export {
   type CertificateDump,
   type CertificateDumpItem,
@@ -24,6 +25,7 @@ export {
   type TokenSubject,
   type VerifyTokenOptions,
   generateTokenKey,
+  isMeantFor,
   signLocalToken,
   verifyLocalToken,
 } from "./local-token.ts";

@@ -87,6 +87,11 @@ export function verifyLocalToken(token: string, o: VerifyTokenOptions): Result<T
   return why === null ? readSubject(claims) : deny(why);
 }
 
+/** Whether a token for some audiences is for one of those that are expected. */
+export function isMeantFor(audiences: readonly unknown[], expected: readonly string[]): boolean {
+  return expected.some((audience) => audiences.includes(audience));
+}
+
 type Claims = Readonly<Record<string, unknown>>;
 
 function claimsProblem(claims: Claims, o: VerifyTokenOptions): string | null {
@@ -95,7 +100,7 @@ function claimsProblem(claims: Claims, o: VerifyTokenOptions): string | null {
   if (typeof exp !== "number" || exp + CLOCK_SKEW_SEC < nowSec) return "it has expired";
   if (nbf !== undefined && (typeof nbf !== "number" || nbf - CLOCK_SKEW_SEC > nowSec)) return "it is not valid yet";
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  if (!audiences.includes(o.audience)) return `it is not for audience ${o.audience}`;
+  if (!isMeantFor(audiences, [o.audience])) return `it is not for audience ${o.audience}`;
   return o.issuer !== undefined && iss !== o.issuer ? `it is not of issuer ${o.issuer}` : null;
 }
 

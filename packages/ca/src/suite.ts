@@ -43,20 +43,19 @@ export async function startTestCa(change: Partial<CaServiceOptions> = {}): Promi
   const key = generateTokenKey();
   const verifyToken = localTokenVerifier({ publicKeyPem: key.publicKeyPem, audience: "istio-ca", nowMs: Date.now });
   const pods = [pod("ztunnel-a", "istio-system", "ztunnel", "node-a"), pod("app", "ns", "sa", "node-a")];
+  const clusters = { local: "Kubernetes" };
   const logged: { message: string; why: string }[] = [];
   const log = (message: string, fields?: unknown): void => {
     logged.push({ message, why: JSON.stringify(fields) });
   };
   const { definition, implementation } = caService({
     authority,
-    authenticate: (proof) => authenticateCaller(proof, { trustDomain: "td", verifyToken }),
-    pods: (cluster) =>
-      cluster === "Kubernetes"
-        ? {
-            pod: (namespace, name) => pods.find((p) => p.namespace === namespace && p.name === name) ?? null,
-            podsOnNode: (node) => pods.filter((p) => p.node === node),
-          }
-        : null,
+    authenticate: (proof) => authenticateCaller(proof, { trustDomain: "td", verifyToken, clusters }),
+    clusters,
+    pods: () => ({
+      pod: (namespace, name) => pods.find((p) => p.namespace === namespace && p.name === name) ?? null,
+      podsOnNode: (node) => pods.filter((p) => p.node === node),
+    }),
     trustedNodeAccounts: ["istio-system/ztunnel"],
     log: { info: log, warn: log },
     ...change,

@@ -14,6 +14,7 @@ export {
   type LeafOptions,
   type RootOptions,
   type Subject,
+  issueAuthority,
   issueCertificate,
   issueIntermediate,
   issueLeaf,

@@ -123,6 +123,20 @@ export function issueLeaf(crypto: CryptoPort, o: LeafOptions): Promise<Certifica
   });
 }
 
+/** A certificate of an authority below another one, whose own certificates are leaves; under the names it is given. */
+export function issueAuthority(crypto: CryptoPort, o: LeafOptions): Promise<Certificate> {
+  return issueCertificate(crypto, {
+    issuer: o.issuer,
+    publicKey: o.publicKey,
+    subject: o.subject ?? {},
+    sans: o.sans,
+    notBeforeMs: o.nowMs - BACKDATED_MS,
+    notAfterMs: notAfter(o.nowMs + o.ttlSec * 1000, o.issuer),
+    authority: { pathLength: 0 },
+    keyUsages: ["keyCertSign"],
+  });
+}
+
 function notAfter(wantedMs: number, issuer: Issuer): number {
   return issuer.certificate === "self" ? wantedMs : Math.min(wantedMs, issuer.certificate.notAfterMs);
 }

@@ -12,11 +12,14 @@ const PKCS1 = "RSA PRIVATE KEY";
 const SEC1 = "EC PRIVATE KEY";
 
 /** What Web Crypto is told of a key, by the curve, or by its being RSA. */
-const ALGORITHMS: Readonly<Record<string, EcKeyImportParams | RsaHashedImportParams>> = {
-  [Oid.P256]: { name: "ECDSA", namedCurve: "P-256" },
-  [Oid.P384]: { name: "ECDSA", namedCurve: "P-384" },
-  [Oid.RsaEncryption]: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
-};
+type ImportParams =
+  | { readonly name: "ECDSA"; readonly namedCurve: string }
+  | { readonly name: "RSASSA-PKCS1-v1_5"; readonly hash: string };
+const ALGORITHMS: ReadonlyMap<string, ImportParams> = new Map<string, ImportParams>([
+  [Oid.P256, { name: "ECDSA", namedCurve: "P-256" }],
+  [Oid.P384, { name: "ECDSA", namedCurve: "P-384" }],
+  [Oid.RsaEncryption, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }],
+]);
 /** The members of a JSON Web Key that only the private half has (RFC 7518 6.2.2, 6.3.2), and its uses. */
 const PRIVATE_MEMBERS: ReadonlySet<string> = new Set(["d", "p", "q", "dp", "dq", "qi", "oth", "key_ops"]);
 
@@ -43,12 +46,12 @@ export async function importPrivateKey(crypto: CryptoPort, pem: string): Promise
   if (block === undefined) return bad("there is no PRIVATE KEY block");
   const pkcs8 = readDer("private key", block.der, (r) => asPkcs8(block.label, r.element()));
   const kind = pkcs8.ok ? readDer("private key", pkcs8.value, kindOf) : pkcs8;
-  const algorithm = kind.ok ? ALGORITHMS[kind.value] : undefined;
+  const algorithm = kind.ok ? ALGORITHMS.get(kind.value) : undefined;
   if (!pkcs8.ok || algorithm === undefined) return bad("it is neither RSA nor ECDSA on P-256 or P-384");
   try {
     const privateKey = await crypto.subtle.importKey("pkcs8", owned(pkcs8.value), algorithm, true, ["sign"]);
     const whole = Object.entries(await crypto.subtle.exportKey("jwk", privateKey));
-    const half: JsonWebKey = Object.fromEntries(whole.filter(([member]) => !PRIVATE_MEMBERS.has(member)));
+    const half = Object.fromEntries(whole.filter(([member]) => !PRIVATE_MEMBERS.has(member)));
     const publicKey = await crypto.subtle.importKey("jwk", half, algorithm, true, ["verify"]);
     const problem = publicKeyProblem(new Uint8Array(await crypto.subtle.exportKey("spki", publicKey)));
     return problem === null ? ok({ privateKey, publicKey }) : bad(`it ${problem}`);

@@ -38,13 +38,12 @@ export type VerifySignature = (s: SignedBy) => Promise<boolean>;
 /** The same for a thread in which no promise settles. */
 export type VerifySignatureNow = (s: SignedBy) => boolean;
 
-/** How keys of Web Crypto sign here, by the curve, or by the name of the algorithm where there is none. */
-const SIGNING: Readonly<Record<string, { readonly oid: string; readonly params: AlgorithmIdentifier | EcdsaParams }>> =
-  {
-    "P-256": { oid: Oid.EcdsaSha256, params: { name: "ECDSA", hash: "SHA-256" } },
-    "P-384": { oid: Oid.EcdsaSha384, params: { name: "ECDSA", hash: "SHA-384" } },
-    "RSASSA-PKCS1-v1_5": { oid: Oid.RsaSha256, params: "RSASSA-PKCS1-v1_5" },
-  };
+/** How a key signs here: what the signature is called, and what Web Crypto is told. */
+const SIGNING = {
+  "P-256": { oid: Oid.EcdsaSha256, params: { name: "ECDSA", hash: "SHA-256" } },
+  "P-384": { oid: Oid.EcdsaSha384, params: { name: "ECDSA", hash: "SHA-384" } },
+  "RSASSA-PKCS1-v1_5": { oid: Oid.RsaSha256, params: { name: "RSASSA-PKCS1-v1_5" } },
+} as const;
 
 /**
  * Signs with a key of Web Crypto, with the hash that suits it.
@@ -52,12 +51,13 @@ const SIGNING: Readonly<Record<string, { readonly oid: string; readonly params: 
  */
 export async function createSigner(crypto: CryptoPort, keys: KeyPair): Promise<Signer> {
   const publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey));
-  const { name, namedCurve = name } = keys.privateKey.algorithm as Partial<EcKeyAlgorithm> & KeyAlgorithm;
-  const how = SIGNING[namedCurve];
-  if (how === undefined) throw new MeshError(Code.Bug, `Cannot sign with a key of ${namedCurve}`);
+  const { algorithm } = keys.privateKey;
+  const kind = "namedCurve" in algorithm ? algorithm.namedCurve : algorithm.name;
+  const how = Object.entries(SIGNING).find(([name]) => name === kind)?.[1];
+  if (how === undefined) throw new MeshError(Code.Bug, `Cannot sign with a key of ${String(kind)}`);
   const sign = async (message: Uint8Array): Promise<Uint8Array> => {
     const raw = new Uint8Array(await crypto.subtle.sign(how.params, keys.privateKey, owned(message)));
-    return name === "ECDSA" ? ecdsaToDer(raw) : raw;
+    return how.params.name === "ECDSA" ? ecdsaToDer(raw) : raw;
   };
   return { publicKey, algorithm: how.oid, sign };
 }

@@ -13,6 +13,7 @@ export const claims: readonly Claim[] = [
   { suite: "cli-goldens", kinds: ["ztunnel-config"] },
   { suite: "ambient-index-scenarios" },
   { suite: "ambient-index-units" },
+  { suite: "ca-service" },
   { suite: "gateway-deployments" },
   { suite: "http2-requirements" },
   { suite: "iptables-goldens" },

@@ -1,3 +1,4 @@
+import { driver as caService } from "./drivers/ca-service.ts";
 import { driver as cliGoldens } from "./drivers/cli-goldens.ts";
 import { driver as http2Requirements } from "./drivers/http2-requirements.ts";
 import { driver as ambientIndexScenarios } from "./drivers/ambient-index-scenarios.ts";
@@ -15,6 +16,7 @@ import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
 export const drivers: readonly SuiteDriver[] = [
+  caService,
   cliGoldens,
   ambientIndexScenarios,
   ambientIndexUnits,

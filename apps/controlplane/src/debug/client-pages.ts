@@ -1,4 +1,5 @@
 import type { TypeState } from "@lateen/xds";
+import { describeCaller } from "../discovery/authorization.ts";
 import type { DiscoveryService } from "../discovery/discovery-service.ts";
 import type { DiscoveryStream } from "../discovery/discovery-stream.ts";
 import type { Visible } from "./debug-access.ts";
@@ -55,17 +56,14 @@ function metadata({ node }: DiscoveryStream): object {
 }
 
 export function clients({ streams }: DiscoveryService): unknown {
-  return streams.map((stream) => {
-    const { identity, by } = stream.caller;
-    return {
-      client: stream.id,
-      node: stream.node.id,
-      caller: `${identity.namespace}/${identity.serviceAccount} by ${by}`,
-      variant: stream.variant,
-      connectedAt: iso(stream.startedMs),
-      types: Object.fromEntries(stream.state()),
-    };
-  });
+  return streams.map((stream) => ({
+    client: stream.id,
+    node: stream.node.id,
+    caller: describeCaller(stream.caller),
+    variant: stream.variant,
+    connectedAt: iso(stream.startedMs),
+    types: Object.fromEntries(stream.state()),
+  }));
 }
 
 /** @param proxyId `POD.NAMESPACE` @returns undefined when there is no such proxy, or none that the caller may see */

@@ -1,5 +1,6 @@
 import type { Caller } from "@lateen/ca";
 import { Code, MeshError, fail, ok } from "@lateen/errors";
+import { formatIdentity } from "@lateen/identity";
 import { describe, expect, test } from "vitest";
 import { type DebugRules, admitToDebug } from "./debug-access.ts";
 
@@ -8,7 +9,7 @@ const rules: DebugRules = {
     const [, namespace] = /^Bearer of (.+)$/.exec(header) ?? [];
     if (namespace === undefined) return Promise.resolve(fail(new MeshError(Code.Denied, "no")));
     const identity = { trustDomain: "td", namespace, serviceAccount: "sa" };
-    return Promise.resolve(ok({ identity, pod: null, by: "token" } satisfies Caller));
+    return Promise.resolve(ok({ name: formatIdentity(identity), identity, pod: null, by: "token" } satisfies Caller));
   },
   namespaces: ["istio-system", "monitoring"],
 };

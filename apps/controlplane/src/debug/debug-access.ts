@@ -13,8 +13,10 @@ export interface DebugRules {
 
 const LOOPBACK = /^(::1|(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/;
 
-/** What an identity may see. */
-export function visibleTo({ identity: { namespace } }: Caller, rules: Pick<DebugRules, "namespaces">): Visible {
+/** What a workload of the mesh may see; null for whoever is none. */
+export function visibleTo({ identity }: Caller, rules: Pick<DebugRules, "namespaces">): Visible | null {
+  if (identity === null) return null;
+  const { namespace } = identity;
   return rules.namespaces.includes(namespace) ? { t: "all" } : { t: "namespace", namespace };
 }
 
@@ -29,7 +31,7 @@ export async function admitToDebug(
 ): Promise<Visible | Reply> {
   if (LOOPBACK.test(request.peer)) return { t: "all" };
   const authorization = request.authorization === "" ? [] : [request.authorization];
-  const caller = await rules.authenticate({ authorization, certificate: null });
-  if (!caller.ok) return { status: 401, body: "Unauthorized: a token of a service account is needed\n" };
-  return visibleTo(caller.value, rules);
+  const caller = await rules.authenticate({ authorization, clusters: [], certificate: null });
+  const visible = caller.ok ? visibleTo(caller.value, rules) : null;
+  return visible ?? { status: 401, body: "Unauthorized: a token of a service account is needed\n" };
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { authorizeClient } from "./authorization.ts";
 
 const caller = (namespace: string, serviceAccount: string): Caller => ({
+  name: `spiffe://cluster.local/ns/${namespace}/sa/${serviceAccount}`,
   identity: { trustDomain: "cluster.local", namespace, serviceAccount },
   pod: null,
   by: "token",

@@ -8,19 +8,22 @@ export interface ClientAccounts {
   readonly isWaypoint: (account: string) => boolean;
 }
 
+/** A caller for people: its account, or the name of another form that it proved, and how. */
+export function describeCaller({ identity, name, by }: Caller): string {
+  return `${identity === null ? name : `${identity.namespace}/${identity.serviceAccount}`} by ${by}`;
+}
+
 /**
  * Whether a caller may be what its node says: its identity must be of the node's namespace and account, and what a whole mesh is
  * told to is the mesh's own.
  * @returns DENIED with a text for the client
  * @see control-plane 1.3
  */
-export function authorizeClient(
-  { identity: { namespace, serviceAccount } }: Caller,
-  node: ClientNode,
-  accounts: ClientAccounts,
-): Result<null> {
-  const account = `${namespace}/${serviceAccount}`;
+export function authorizeClient({ identity, name }: Caller, node: ClientNode, accounts: ClientAccounts): Result<null> {
   const deny = (why: string): Result<null> => fail(new MeshError(Code.Denied, why));
+  if (identity === null) return deny(`${name} is no workload of this mesh`);
+  const { namespace, serviceAccount } = identity;
+  const account = `${namespace}/${serviceAccount}`;
   if (node.namespace !== namespace)
     return deny(`no identity of ${account} matches the proxy's namespace ${JSON.stringify(node.namespace)}`);
   if (node.serviceAccount !== "" && node.serviceAccount !== serviceAccount)

@@ -22,6 +22,7 @@ import {
   type XdsRequest,
   fail,
 } from "./discovery-stream.ts";
+import { describeCaller } from "./authorization.ts";
 import { Outbox } from "./outbox.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { ResourceStore } from "./resource-store.ts";
@@ -215,7 +216,7 @@ export class DiscoveryService implements Disposable {
     const { call, caller } = from;
     const { log, metrics, authorize, types, limits, random } = this.#o;
     const refuse = (code: number, message: string, why: "node" | "unauthorized"): null => {
-      log.warn("refused a client", { peer: call.getPeer(), caller: nameOf(caller), error: message });
+      log.warn("refused a client", { peer: call.getPeer(), caller: describeCaller(caller), error: message });
       metrics.refused(why);
       fail(call, code, message);
       return null;
@@ -239,7 +240,7 @@ export class DiscoveryService implements Disposable {
     // A tenth more or less, so that clients that came together do not come back together.
     this.#streams.set(stream, limits.ageMs === null ? null : limits.ageMs * (0.9 + 0.2 * random()));
     metrics.joined(node.value.istioVersion || "unknown");
-    log.info("client joined", { client: id, node: node.value.id, caller: nameOf(caller) });
+    log.info("client joined", { client: id, node: node.value.id, caller: describeCaller(caller) });
     return stream;
   }
 
@@ -285,11 +286,10 @@ export class DiscoveryService implements Disposable {
   }
 }
 
-const nameOf = ({ identity, by }: Caller): string => `${identity.namespace}/${identity.serviceAccount} by ${by}`;
-
 function proofOf(call: XdsCall): Proof {
   return {
     authorization: call.metadata.get("authorization").map(String),
+    clusters: call.metadata.get("clusterid").map(String),
     // Shown by the library only when TLS verified it against our roots.
     certificate: call.getAuthContext().sslPeerCertificate?.raw ?? null,
   };

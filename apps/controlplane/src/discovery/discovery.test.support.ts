@@ -29,6 +29,7 @@ import { ServedTypes } from "./served-types.ts";
 import { createXdsMetrics } from "./xds-metrics.ts";
 
 const CALLER: Caller = {
+  name: "spiffe://cluster.local/ns/mesh/sa/ztunnel",
   identity: { trustDomain: "cluster.local", namespace: "mesh", serviceAccount: "ztunnel" },
   pod: null,
   by: "token",
