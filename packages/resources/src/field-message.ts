@@ -11,12 +11,24 @@ export function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
     if (found === undefined) return "is missing";
     return `must be ${typeWord(issue.expected)}, not ${typeof found === "number" ? String(found) : typeWord(typeName(found))}`;
   }
+  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? issue.message;
+  if (issue.code === "too_small" || issue.code === "too_big") return sizeMessage(issue);
   if (issue.code !== "invalid_value") return issue.message;
   const names = issue.values.map(String);
   const must = `must be ${names.length === 1 ? (names[0] ?? "") : `one of ${names.join(", ")}`}`;
   if (found === undefined) return `is missing: ${must}`;
   const close = typeof found === "string" ? nearest(found.toUpperCase(), names) : null;
   return `${must}${close === null ? "" : `; did you mean ${close}?`}`;
+}
+
+/** What zod itself says of sizes, in other words; what a schema says of its own is left as it is. */
+function sizeMessage(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  if (!/^Too (small|big):/.test(issue.message)) return issue.message;
+  const [bound, limit] = issue.code === "too_small" ? ["at least", issue.minimum] : ["at most", issue.maximum];
+  if (issue.origin === "string")
+    return bound === "at least" && Number(limit) === 1 ? "must not be empty" : `must have ${bound} ${limit} characters`;
+  if (issue.origin === "array") return `must have ${bound} ${limit} entries`;
+  return `must be ${bound} ${limit}`;
 }
 
 function entry(of: unknown, step: PropertyKey): unknown {

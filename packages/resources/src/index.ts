@@ -27,7 +27,56 @@ export type { ServiceAccount } from "./kinds/service-account.ts";
 export { RESOLUTIONS, type Resolution, type ServiceEntry } from "./kinds/service-entry.ts";
 export type { WorkloadEntry, WorkloadEntrySpec } from "./kinds/workload-entry.ts";
 export { DRY_RUN_ANNOTATION, isDryRun } from "./dry-run.ts";
-export { LIMITS } from "./plain-copy.ts";
+export { LIMITS, type PlainCopy, plainCopy } from "./plain-copy.ts";
+export {
+  type CustomKind,
+  type CustomKindName,
+  type CustomSpecs,
+  type PrinterColumn,
+  customKinds,
+} from "./crd/custom-kinds.ts";
+export { type CrdMark, crdMarks } from "./crd/rule.ts";
+export { parseGoDuration } from "./go-duration.ts";
+export { atMost, schemaProblems } from "./schema-problems.ts";
+export { checkSpec } from "./crd/check-spec.ts";
+export { checkMeshPieces, checkMeshNetworks, type MeshPieces, type NetworkPieces } from "./mesh-pieces.ts";
+export type { AuthorizationPolicySpec } from "./kinds/authorization-policy.ts";
+export type { DestinationRuleSpec } from "./kinds/destination-rule.ts";
+export type { EnvoyConfigPatch, EnvoyFilterSpec } from "./kinds/envoy-filter.ts";
+export type { TrafficExtensionSpec, WasmPluginSpec } from "./kinds/extensions.ts";
+export type {
+  CorsPolicy,
+  Destination,
+  DirectResponse,
+  HeaderOperations,
+  Headers,
+  HttpFault,
+  HttpMatch,
+  HttpRedirect,
+  HttpRetry,
+  HttpRewrite,
+  HttpRoute,
+  Percentage,
+  StringMatch,
+} from "./kinds/http-route.ts";
+export type { GatewayServer, IstioGatewaySpec, ServerTls } from "./kinds/istio-gateway.ts";
+export type { JwtRule, RequestAuthenticationSpec } from "./kinds/request-authentication.ts";
+export type { ServiceEntrySpec } from "./kinds/service-entry.ts";
+export type { SidecarEgress, SidecarIngress, SidecarPort, SidecarSpec } from "./kinds/sidecar.ts";
+export type { TelemetrySpec } from "./kinds/telemetry.ts";
+export type {
+  ClientTls,
+  ConnectionPool,
+  LoadBalancer,
+  LocalityLbSetting,
+  OutlierDetection,
+  PortTrafficPolicy,
+  TrafficPolicy,
+  ZoneAwareLbSetting,
+} from "./kinds/traffic-policy.ts";
+export type { TcpMatch, TcpRoute, TlsMatch, TlsRoute, VirtualServiceSpec } from "./kinds/virtual-service.ts";
+export type { WorkloadGroupSpec } from "./kinds/workload-group.ts";
+export type { LabelsSelector, TargetRef, WorkloadSelector } from "./istio-fields.ts";
 export {
   type EntryVisibility,
   type MeshConfig,

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { apiKinds } from "./api-kinds.ts";
-import { messageOf } from "./field-message.ts";
 import type { FieldProblem } from "./field-problem.ts";
 import { authorizationPolicy } from "./kinds/authorization-policy.ts";
 import { deployment } from "./kinds/deployment.ts";
@@ -15,7 +14,8 @@ import { service } from "./kinds/service.ts";
 import { serviceAccount } from "./kinds/service-account.ts";
 import { serviceEntry } from "./kinds/service-entry.ts";
 import { workloadEntry } from "./kinds/workload-entry.ts";
-import { LIMITS, plainCopy } from "./plain-copy.ts";
+import { plainCopy } from "./plain-copy.ts";
+import { schemaProblems } from "./schema-problems.ts";
 
 /** Every kind that is read, by kind. */
 export const schemas = {
@@ -71,7 +71,7 @@ export function parseResource(raw: unknown): ParsedResource {
   if (!copy.ok) return { t: "invalid", problems: [copy.problem] };
   const value = copy.value;
   const named = head.safeParse(value);
-  if (!named.success) return { t: "invalid", problems: problemsOf(named.error, value) };
+  if (!named.success) return { t: "invalid", problems: schemaProblems(named.error, value) };
   const { apiVersion, kind } = named.data;
   const schema = Object.hasOwn(schemas, kind) ? schemas[kind as Kind] : undefined;
   if (schema === undefined) return { t: "unknown-kind", apiVersion, kind };
@@ -79,24 +79,10 @@ export function parseResource(raw: unknown): ParsedResource {
   if (parsed.success) return { t: "resource", resource: parsed.data };
   const foreign = parsed.error.issues.some((i) => i.path.length === 1 && i.path[0] === "apiVersion");
   if (foreign && !isOwnGroup(kind as Kind, apiVersion)) return { t: "unknown-kind", apiVersion, kind };
-  return { t: "invalid", problems: problemsOf(parsed.error, value) };
+  return { t: "invalid", problems: schemaProblems(parsed.error, value) };
 }
 
 /** Another group may use the same kind name (a Knative Service); another version of our group is a mistake. */
 function isOwnGroup(kind: Kind, apiVersion: string): boolean {
   return (apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "") === apiKinds[kind].group;
-}
-
-function problemsOf(error: z.ZodError, value: unknown): readonly FieldProblem[] {
-  const problems = error.issues.flatMap((issue): readonly FieldProblem[] => {
-    const path = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
-    if (issue.code === "unrecognized_keys")
-      return issue.keys.map((key) => ({ path: [...path, key], message: "is not a known field" }));
-    return [{ path, message: messageOf(issue, value) }];
-  });
-  if (problems.length <= LIMITS.problems) return problems;
-  return [
-    ...problems.slice(0, LIMITS.problems),
-    { path: [], message: `and ${problems.length - LIMITS.problems} more problems` },
-  ];
 }

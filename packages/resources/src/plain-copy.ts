@@ -3,7 +3,7 @@ import { type FieldProblem, formatPath } from "./field-problem.ts";
 /** What one object may hold at most. As the API server: 1 MiB; the rest keeps checking it cheap. */
 export const LIMITS = { bytes: 1 << 20, values: 100_000, depth: 64, problems: 50 } as const;
 
-type Path = readonly (string | number)[];
+export type Path = readonly (string | number)[];
 type Container = Record<string, unknown> | unknown[];
 interface Task {
   readonly from: object;
@@ -12,7 +12,13 @@ interface Task {
 }
 
 export type PlainCopy =
-  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: FieldProblem };
+  | {
+      readonly ok: true;
+      readonly value: unknown;
+      /** Where entries were null, as far as `LIMITS.problems` of them. */
+      readonly nulls: readonly Path[];
+    }
+  | { readonly ok: false; readonly problem: FieldProblem };
 
 /**
  * A copy of plain data without the entries of objects that are null, which Kubernetes takes as absent. Bounded by `LIMITS` and
@@ -22,10 +28,11 @@ export function plainCopy(raw: unknown): PlainCopy {
   const copier = new Copier();
   const root: unknown[] = [];
   const problem = copier.put(raw, (value) => root.push(value), []) ?? copier.run();
-  return problem === null ? { ok: true, value: root[0] } : { ok: false, problem };
+  return problem === null ? { ok: true, value: root[0], nulls: copier.nulls } : { ok: false, problem };
 }
 
 class Copier {
+  readonly nulls: Path[] = [];
   readonly #tasks: Task[] = [];
   #bytes = 0;
   #values = 0;
@@ -68,7 +75,10 @@ class Copier {
     for (const [key, value] of Object.entries(from)) {
       if (key === "__proto__") return invalid(path, `${JSON.stringify(key)} is not allowed as a name`);
       this.#bytes += key.length;
-      if (value === null) continue;
+      if (value === null) {
+        if (this.nulls.length < LIMITS.problems) this.nulls.push([...path, key]);
+        continue;
+      }
       const problem = this.put(value, (v) => (target[key] = v), [...path, key]);
       if (problem !== null) return problem;
     }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { dnsLabel, dnsName } from "./metadata.ts";
 import { type Resources, parseResource } from "./parse-resource.ts";
-import { workloadSelector } from "./kinds/security.ts";
+import { workloadSelector } from "./istio-fields.ts";
 
 /** Marks a policy that stands in for one that cannot be read. */
 export const STAND_IN_ANNOTATION = "lateen.dev/stands-in-for-unreadable";

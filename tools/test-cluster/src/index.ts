@@ -6,9 +6,12 @@ export { type Answer, ApiServer, type ApiServerOptions, startApiServer } from ".
 export { FaultProxy, type Passing, type ProxyAnswer } from "./fault-proxy.ts";
 export { type CustomKind, crdOf, serviceAccountToken } from "./objects.ts";
 
+/** Why there is no API server to start here; null when there is one. */
+export function apiServerProblem(): string | null {
+  return existsSync(programPath()) ? null : "needs the test cluster: run node tools/test-cluster/build.mjs";
+}
+
 /** For tests against a real API server: runs them when it was built, else says how to build it. */
 export function requireApiServer(): Skip {
-  return requirement(
-    existsSync(programPath()) ? null : "needs the test cluster: run node tools/test-cluster/build.mjs",
-  );
+  return requirement(apiServerProblem());
 }

@@ -6,9 +6,3 @@ export const networkingVersion = z.enum([
   "networking.istio.io/v1beta1",
   "networking.istio.io/v1alpha3",
 ]);
-
-/** `unix:///absolute` or `unix://@abstract`. */
-export function isAbsoluteSocket(address: string): boolean {
-  const path = address.slice("unix://".length);
-  return (path.startsWith("/") || path.startsWith("@")) && path.length > 1;
-}
