@@ -53,4 +53,8 @@ export const claims: readonly Claim[] = [
   { suite: "policy-conversion" },
   { suite: "spiffe-id" },
   { suite: "xds-workload-scenarios" },
+  // By our webhook, and where the test cluster is built by the API server with our definitions.
+  { suite: "validation-crds" },
+  { suite: "validation-istio" },
+  { suite: "validation-istio-1.21-only" },
 ];

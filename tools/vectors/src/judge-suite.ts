@@ -13,13 +13,17 @@ export async function judgeSuite(
   claim: Claim | undefined,
 ): Promise<SuiteResult> {
   const tally = new Tally(loaded.file.suite, claim);
-  for (const c of loaded.cases) {
-    if (typeof c === "string") {
-      tally.add({ name: c, kind: MALFORMED, expected: undefined }, failed(undefined, c));
-      continue;
+  try {
+    for (const c of loaded.cases) {
+      if (typeof c === "string") {
+        tally.add({ name: c, kind: MALFORMED, expected: undefined }, failed(undefined, c));
+        continue;
+      }
+      const kind = kindOf(c, driver);
+      tally.add({ name: c.name, kind, expected: c.expected }, await judgeCase(c, loaded, driver));
     }
-    const kind = kindOf(c, driver);
-    tally.add({ name: c.name, kind, expected: c.expected }, await judgeCase(c, loaded, driver));
+  } finally {
+    await driver?.close?.();
   }
   return tally.result();
 }

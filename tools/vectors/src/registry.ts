@@ -12,6 +12,9 @@ import { driver as ztunnelRouting } from "./drivers/ztunnel-routing.ts";
 import { driver as policyConversion } from "./drivers/policy-conversion.ts";
 import { driver as spiffeId } from "./drivers/spiffe-id.ts";
 import { driver as xdsWorkloadScenarios } from "./drivers/xds-workload-scenarios.ts";
+import { driver as validationCrds } from "./drivers/validation-crds.ts";
+import { driver as validationIstio } from "./drivers/validation-istio.ts";
+import { driver as validationIstioOlder } from "./drivers/validation-istio-1.21-only.ts";
 import type { SuiteDriver } from "./suite-driver.ts";
 
 /** One driver per suite; a new one is a file in `drivers/` and a line here. */
@@ -30,4 +33,7 @@ export const drivers: readonly SuiteDriver[] = [
   spiffeId,
   policyConversion,
   xdsWorkloadScenarios,
+  validationCrds,
+  validationIstio,
+  validationIstioOlder,
 ];

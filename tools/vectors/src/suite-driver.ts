@@ -32,6 +32,8 @@ export interface SuiteDriver {
   /** The kind of a case, by which parts of a suite can be claimed. Default: `input.op`, else "case". */
   kindOf?(c: VectorCase): string;
   judge(c: VectorCase, file: SuiteFile): Verdict | Promise<Verdict>;
+  /** Called once after the last case, for a driver that started something. */
+  close?(): Promise<void>;
 }
 
 export const passed: Verdict = { t: "passed" };
