@@ -1,6 +1,7 @@
 // Bundles the apps that ask for it in their package.json (`lateen.bundles`): one file per thread, so that a process reads a few files
 // and loads no compiler. Run by the project's own Node, as part of `npm run ready`; does nothing while no input has changed.
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import path from "node:path";
 import process from "node:process";
 import { BUNDLES, freshBundle, hashInputs } from "../../packages/local-mesh/src/app-bundle.ts";
@@ -16,14 +17,41 @@ function manifestOf(file) {
   throw new Error(`Cannot bundle "${file}": no package.json above it`);
 }
 
+const AS_CODE = "\0builtin:";
+
+/**
+ * `import` of one of Node's modules reads every name that it exports, and some of those load more when they are read: that of
+ * `node:http` brings a second HTTP client, 14 MB. So the names that are used are taken from the module itself.
+ */
+const builtins = {
+  name: "builtins",
+  resolveId(id, importer, { kind }) {
+    if (!isBuiltin(id)) return null;
+    // The bundler's own code runs before all modules, `require` does not read names.
+    const asCode = kind === "import-statement" && importer !== undefined && path.isAbsolute(importer);
+    return asCode ? AS_CODE + id : { id, external: true };
+  },
+  load(id) {
+    if (!id.startsWith(AS_CODE)) return null;
+    const name = id.slice(AS_CODE.length);
+    const names = Object.keys(process.getBuiltinModule(name)).filter((k) => /^[A-Za-z_$][\w$]*$/.test(k));
+    const exported = names.map((key) => `export const ${key} = builtin.${key};`);
+    const whole = `const builtin = process.getBuiltinModule(${JSON.stringify(name)});`;
+    const code = [whole, ...exported, "export default builtin;"];
+    return { code: code.join("\n"), moduleSideEffects: false };
+  },
+};
+
 /** @returns every file that was read */
 async function bundle(build, app, name, source, into) {
   const { output } = await build({
     cwd: root,
     input: { [name]: path.join(root, app.dir, source) },
     platform: "node",
-    // Its binary lies in its package.
-    external: ["koffi"],
+    // The binary of the one lies in its package; the other is read only for a debugging service that we do not have.
+    external: ["koffi", "@grpc/proto-loader"],
+    plugins: [builtins],
+    treeshake: { propertyReadSideEffects: false },
     resolve: { conditionNames: ["lateen:source", "node", "import", "default"] },
     logLevel: "warn",
     output: {

@@ -57,6 +57,8 @@ export type ToThread =
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
   | { readonly t: "drain"; readonly graceMs: number }
+  /** The process has come to rest: give back what is only kept in case. */
+  | { readonly t: "rest" }
   /** Moves connections of no one from itself to itself, so that nothing of a hand-over is done for the first time in one. */
   | { readonly t: "rehearse"; readonly credentials: CredentialsPem }
   /** To a predecessor: describe every pod's listeners; no pod's accepts any more; all do again. */

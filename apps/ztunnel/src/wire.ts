@@ -1,7 +1,10 @@
+import process from "node:process";
 import { serveHttp } from "@lateen/admin-http";
 import { Code, MeshError } from "@lateen/errors";
 import { createScope } from "@lateen/lifecycle";
 import { type ControlOptions, ControlThread } from "./control/control-thread.ts";
+import { keepAtRest } from "./control/rest-keeper.ts";
+import { dataPathDriver } from "./data-path-driver.ts";
 import { kernelProbes, missingPrivilege } from "./control/privileges.ts";
 import { OwnServers } from "./control/own-servers.ts";
 import { adminRoutes, metricsRoutes, readinessRoutes } from "./control/routes.ts";
@@ -46,6 +49,8 @@ export async function startZtunnel(o: Omit<ControlOptions, "onEnd" | "processLis
   if (await control.takeOver()) await servers.open("once").catch(() => servers.close());
   else await servers.open("once");
   control.start();
+  const system = dataPathDriver("auto", process) === "fast" ? "linux" : "other";
+  scope.own(keepAtRest({ restThreads: () => control.restThreads(), system }));
   const owned = scope.move();
   return { ended, drain: () => control.drain(), [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }

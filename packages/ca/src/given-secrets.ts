@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { rootCertificates } from "node:tls";
+import tls from "node:tls";
 import { Code, MeshError } from "@lateen/errors";
 
 const PEM = "-----BEGIN CERTIFICATE-----";
@@ -12,7 +12,7 @@ const SYSTEM = "SYSTEM";
  * @see dataplane 8.4, 9.1
  */
 export function readRootPem(source: string): string {
-  if (source === SYSTEM) return rootCertificates.join("\n");
+  if (source === SYSTEM) return tls.rootCertificates.join("\n"); // read here: reading it makes all of them
   if (source.includes(PEM)) return source;
   const pem = read(source, "root certificate");
   if (pem.includes(PEM)) return pem;

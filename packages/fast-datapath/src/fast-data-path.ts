@@ -128,6 +128,11 @@ export class FastDataPath implements DataPath, Disposable {
     this.#loop.attempt(run);
   }
 
+  /** Lets go of memory that is kept for the next burst. Not from inside a handler. */
+  releaseSpare(): void {
+    this.#loop.releaseSpare();
+  }
+
   /** One turn: waits at most `maxWaitMs` (-1: for ever), then does what there is to do. */
   turn(maxWaitMs: number): void {
     this.#loop.turn(maxWaitMs);

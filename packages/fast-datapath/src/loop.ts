@@ -187,6 +187,15 @@ export class Loop implements Disposable {
     this.#outputs.push(block);
   }
 
+  /** Lets go of whatever is kept for the next burst. */
+  releaseSpare(): void {
+    this.blocks.clear();
+    this.#vectors.length = 0;
+    this.#outputsMade -= this.#outputs.length;
+    this.#outputs.length = 0;
+    if (this.#scratch.length > SCRATCH_BYTES) this.#scratch = new Memory(SCRATCH_BYTES);
+  }
+
   /** Memory of at least this size, good until it is asked for again. */
   scratch(bytes: number): Memory {
     if (this.#scratch.length < bytes) this.#scratch = new Memory(bytes);

@@ -17,6 +17,11 @@ export class BlockPool {
     return this.#free[i]!.pop() ?? new Memory(SIZES[i]!); // `i` is an index of both
   }
 
+  /** Forgets the free ones. */
+  clear(): void {
+    for (const free of this.#free) free.length = 0;
+  }
+
   give(block: Memory): void {
     const i = SIZES.findIndex((size) => size === block.length);
     const free = this.#free[i];

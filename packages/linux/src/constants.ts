@@ -139,3 +139,5 @@ export const PR_SET_NO_NEW_PRIVS = 38;
 
 export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
+
+export const MADV_DONTNEED = 4;

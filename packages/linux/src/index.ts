@@ -69,6 +69,7 @@ export { TlsConnection, type TlsConnectionOptions } from "./openssl/tls-connecti
 export { DEFAULT_GROUPS, DEFAULT_SUITES, TlsContext, type TlsContextOptions } from "./openssl/tls-context.ts";
 export type { Refusal } from "./openssl/refusal.ts";
 export { TlsLibrary } from "./openssl/tls-library.ts";
+export { type FileMapping, cleanFileMappings, trimMemory } from "./own-memory.ts";
 export { Memory, checkRange } from "./memory.ts";
 export {
   type Accepted,

@@ -63,6 +63,9 @@ export interface Native {
   readonly waitpid: (pid: number, status: Bytes, options: number) => number;
   readonly pidfdOpen: (pid: number) => number;
   readonly pidfdSendSignal: (pidfd: number, signal: number) => number;
+  /** glibc's; elsewhere it does nothing. */
+  readonly mallocTrim: (keep: number) => number;
+  readonly madvise: (address: number, length: number, advice: number) => number;
   readonly abort: () => void;
 }
 
@@ -89,6 +92,15 @@ export function openKoffi(): Koffi {
     return createRequire(import.meta.url)("koffi") as Koffi;
   } catch (e) {
     throw new MeshError(Code.Unavailable, "Cannot call the kernel: koffi's binary for this platform is missing", {}, e);
+  }
+}
+
+function hasSymbol(library: ReturnType<Koffi["load"]>, name: string): boolean {
+  try {
+    library.func(name, "void", []);
+    return true;
+  } catch {
+    return false; // koffi says so by an exception
   }
 }
 
@@ -152,6 +164,8 @@ function bindAll(): Native {
     waitpid: f("waitpid", "int", "int", "void *", "int"),
     pidfdOpen: (pid) => Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)),
     pidfdSendSignal: (fd, signal) => Number(pidfdSignal(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0)),
+    mallocTrim: hasSymbol(libc, "malloc_trim") ? f("malloc_trim", "int", "uint64") : () => 0,
+    madvise: f("madvise", "int", "uint64", "uint64", "int"),
     abort: f("abort", "void"),
   };
 }

@@ -149,6 +149,11 @@ export class ControlThread implements AsyncDisposable {
     await this.#threads.drain(this.#o.config.drainMs);
   }
 
+  /** The process has come to rest: the data threads give back what they only keep in case. */
+  restThreads(): void {
+    this.#threads.send({ t: "rest" });
+  }
+
   /** Metrics of this thread and of each data thread. */
   async families(): Promise<readonly ReturnType<typeof this.metrics.families>[]> {
     return [this.metrics.families(), ...(await this.#threads.report()).map((report) => report.traffic)];

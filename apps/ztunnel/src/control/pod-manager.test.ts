@@ -33,6 +33,7 @@ class Rig {
   /** Whether starts are left without an answer. */
   silent = false;
   #agent: SeqpacketSocket | null = null;
+  readonly #agents: SeqpacketSocket[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
@@ -62,7 +63,7 @@ class Rig {
 
   #connect(): SeqpacketSocket {
     const [proxy, agent] = seqpacketPair();
-    this.#agent?.[Symbol.dispose]();
+    this.#agents.push(agent); // earlier ones stay open: an answer may still lie there
     this.#agent = agent;
     this.connections += 1;
     return proxy;
@@ -108,7 +109,7 @@ class Rig {
   async end(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    this.#agent?.[Symbol.dispose]();
+    for (const agent of this.#agents) agent[Symbol.dispose]();
   }
 }
 

@@ -25,6 +25,8 @@ export interface ThreadWorld {
   readonly clockMs: () => number;
   readonly closeFd: (fd: number) => void;
   readonly duplicateFd: (fd: number) => number;
+  /** Gives back memory that is only kept in case. */
+  readonly rest: () => void;
 }
 
 /** Workloads are replaced when they change, so that what was built of one is good for as long as it is there. */
@@ -132,6 +134,8 @@ export class DataThread {
         return this.#world.post({ t: "report", id: message.id, report: this.#report() });
       case "drain":
         return this.#drain(message.graceMs);
+      case "rest":
+        return this.#world.rest();
     }
   }
 

@@ -2,18 +2,19 @@ import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { type DataPath, portableDataPath } from "@lateen/datapath";
-import { FastDataPath, runByBell } from "@lateen/fast-datapath";
+import type { DataPath } from "@lateen/datapath";
 import { duplicateFd, socketFactory } from "@lateen/linux";
+import { collectGarbage } from "../collect-garbage.ts";
 import type { ThreadWork, ToThread } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
 import { randomHexSource } from "./random-hex.ts";
 
-// A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive.
+// A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive. Only that
+// driver is loaded: the other would cost each thread another megabyte.
 const port = parentPort!;
 const { start, bell } = workerData as ThreadWork;
 
-const thread = (path: DataPath): DataThread =>
+const thread = (path: DataPath, rest: () => void): DataThread =>
   new DataThread(
     {
       path,
@@ -24,19 +25,25 @@ const thread = (path: DataPath): DataThread =>
       clockMs: () => Number(process.hrtime.bigint()) / 1e6,
       closeFd: closeSync,
       duplicateFd,
+      rest,
     },
     start,
   );
 
 if (bell === null) {
-  const portable = thread(portableDataPath({ sockets: socketFactory }));
+  const { portableDataPath } = await import("@lateen/datapath");
+  const portable = thread(portableDataPath({ sockets: socketFactory }), collectGarbage);
   port.on("message", (message: ToThread) => portable.receive(message));
 } else {
+  const { FastDataPath, runByBell } = await import("@lateen/fast-datapath");
   let fault = (error: unknown): void => {
     throw error;
   };
   const path = new FastDataPath({ onFault: (error) => fault(error) });
-  const fast = thread(path);
+  const fast = thread(path, () => {
+    path.releaseSpare();
+    collectGarbage();
+  });
   fault = (error) => fast.fault(error);
   runByBell(path, bell, port, (message) => fast.receive(message as ToThread)); // until the end
 }

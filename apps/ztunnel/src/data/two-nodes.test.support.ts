@@ -177,6 +177,7 @@ export class Node {
         clockMs: () => network.nowMs(),
         closeFd: () => undefined,
         duplicateFd: (fd) => fd,
+        rest: () => undefined,
       },
       { config: config.value.data, logFormat: "text", levels: new Map() },
     );
