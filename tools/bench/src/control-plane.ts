@@ -6,13 +6,14 @@ import { type ResourceChange, ResourceModel, keyInKind, modelOptions } from "@la
 import { encodeAuthorization, encodeService, encodeWorkload } from "@lateen/xds-types";
 import {
   type ClusterSize,
+  podOf,
   readSimulated,
   simulatedCluster,
   simulatedNamespace,
   simulatedPod,
 } from "./simulated-cluster.ts";
 
-const SIZES: readonly ClusterSize[] = [
+export const SIZES: readonly ClusterSize[] = [
   { services: 100, pods: 1_000 },
   { services: 1_000, pods: 10_000 },
   { services: 5_000, pods: 50_000 },
@@ -86,12 +87,6 @@ class Plane {
 function put(object: object): ResourceChange {
   const after = readSimulated(object);
   return { kind: after.kind, key: keyInKind(after), after };
-}
-
-function podOf(size: ClusterSize, n: number): readonly [namespace: string, app: string, number: number] {
-  const number = (n * 7_919) % size.pods;
-  const service = Math.floor(number / Math.floor(size.pods / size.services));
-  return [`team-${Math.floor(service / 10)}`, `app-${service % 10}`, number];
 }
 
 /** CPU of one change after another, each a step of its own, as microseconds for each. */

@@ -1,13 +1,14 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { MeshError } from "@lateen/errors";
-import { benchControlPlane, missedControlPlane, renderControlPlane } from "./control-plane.ts";
+import { SIZES, benchControlPlane, missedControlPlane, renderControlPlane } from "./control-plane.ts";
 import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
 import { WORKLOADS, type WorkloadName, workloadsHere } from "./hot-restart-mesh.ts";
 import { missedHotRestart, renderHotRestart, renderUpgrade } from "./hot-restart-report.ts";
 import { benchHotRestart } from "./hot-restart.ts";
 import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
 import { missedFigures } from "./asked-figures.ts";
+import { benchPush, missedPush, renderPush } from "./push.ts";
 import { benchTunnel, profileTunnel, renderTunnel, saveReport, variantNames } from "./tunnel.ts";
 
 const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N] [--only VARIANTS]
@@ -16,7 +17,8 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
            loads: ${Object.keys(LOADS).join(", ")} (default ${DEFAULT_LOADS.join(", ")})
   tunnel profile  our own proxies under each of these loads: which functions took the time, and a flame graph (SVG) of the
            busiest data thread of either node
-  control-plane  what translation costs by the size of a cluster, and what one change costs
+  control-plane  what translation costs by the size of a cluster, and what one change costs; how long until 100 connected
+           clients have it, at rest and with 100 changes a second
   hot-restart  ztunnels replaced under load, in turn: what was cut, what was wrong, how long it stood still
   enrol    200 pods captured on one node, one after another: from request to verified
 
@@ -54,10 +56,13 @@ const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]
       missed: missedFigures(report),
     };
   },
-  "control-plane": () => {
+  "control-plane": async () => {
     const report = benchControlPlane();
-    const text = `${renderControlPlane(report)}written to ${saveReport("control-plane", report)}\n`;
-    return Promise.resolve({ text, missed: missedControlPlane(report) });
+    const pushed = [];
+    for (const [i, size] of SIZES.entries()) pushed.push(await benchPush(size, { passing: i === 0 }));
+    const file = saveReport("control-plane", { ...report, pushed });
+    const text = `${renderControlPlane(report)}${renderPush(pushed)}written to ${file}\n`;
+    return { text, missed: [...missedControlPlane(report), ...missedPush(pushed)] };
   },
   "hot-restart": async ({ longLived: connections, restarts, megabits, workloads }) => {
     const options = { connections, restarts, megabits, workloads };

@@ -126,3 +126,10 @@ export function readSimulated(object: object): Resource {
   if (parsed.t === "resource") return parsed.resource;
   throw new Error(`a simulated object is refused: ${JSON.stringify(parsed).slice(0, 200)}`);
 }
+
+/** Namespace, app and number of the `n`th of pods that lie far apart. */
+export function podOf(size: ClusterSize, n: number): readonly [namespace: string, app: string, number: number] {
+  const number = (n * 7_919) % size.pods;
+  const service = Math.floor(number / Math.floor(size.pods / size.services));
+  return [`team-${Math.floor(service / 10)}`, `app-${service % 10}`, number];
+}
