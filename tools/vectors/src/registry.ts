@@ -3,6 +3,7 @@ import { driver as cliGoldens } from "./drivers/cli-goldens.ts";
 import { driver as http2Requirements } from "./drivers/http2-requirements.ts";
 import { driver as ambientIndexScenarios } from "./drivers/ambient-index-scenarios.ts";
 import { driver as ambientIndexUnits } from "./drivers/ambient-index-units.ts";
+import { driver as gatewayApiStatus } from "./drivers/gateway-api-status.ts";
 import { driver as gatewayDeployments } from "./drivers/gateway-deployments.ts";
 import { driver as iptablesGoldens } from "./drivers/iptables-goldens.ts";
 import { driver as matchingRules } from "./drivers/matching-rules.ts";
@@ -23,6 +24,7 @@ export const drivers: readonly SuiteDriver[] = [
   cliGoldens,
   ambientIndexScenarios,
   ambientIndexUnits,
+  gatewayApiStatus,
   gatewayDeployments,
   http2Requirements,
   iptablesGoldens,
