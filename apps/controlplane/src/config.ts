@@ -47,6 +47,10 @@ const Env = z.object({
   READINESS_ADDRESS: z.string().default("[::]:8080"),
   /** Metrics for everybody; debug pages for the loopback and for who proves that it may see them. */
   DEBUG_ADDRESS: z.string().default("[::]:15014"),
+  /** Where the API server asks about objects, over TLS; of a cluster only. */
+  WEBHOOK_ADDRESS: z.string().default("[::]:15017"),
+  /** Empty: webhook configurations for validation are left as they are. */
+  VALIDATION_WEBHOOK_CONFIG_NAME: z.string().default("istio-istio-system"),
   /** Namespaces beside the mesh's own whose identities may see every debug page. */
   DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES: envCommaList().default([]),
   TRUST_DOMAIN: z.string().default("cluster.local"),

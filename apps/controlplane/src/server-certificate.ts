@@ -9,12 +9,18 @@ import { OptionalClientCertificate, type ServerTls } from "./server-credentials.
 /** Pause before another try when a renewal failed. */
 const RETRY_MS = 30_000;
 
-/** Names by which clients know the control plane; Istio's, so that its clients need no other. */
-const namesOf = ({ ROOT_NAMESPACE: ns, CLUSTER_DOMAIN: domain, SERVER_NAMES }: Config): readonly string[] => [
-  ...[`istiod.${ns}.svc`, `istiod.${ns}.svc.${domain}`, `istiod-remote.${ns}.svc`, `istio-pilot.${ns}.svc`],
-  ...["lateen-controlplane", "localhost", "127.0.0.1", "::1"],
-  ...SERVER_NAMES,
-];
+/** Names by which clients know the control plane; Istio's, so that its clients need no other. @see control-plane 6.8 */
+function namesOf({ ROOT_NAMESPACE, POD_NAMESPACE, CLUSTER_DOMAIN: domain, REVISION, SERVER_NAMES }: Config): string[] {
+  const revisioned = REVISION === "default" ? [] : [`istiod-${REVISION}`];
+  return [
+    ...[ROOT_NAMESPACE, POD_NAMESPACE].flatMap((ns) => [
+      ...["istiod", ...revisioned].flatMap((service) => [`${service}.${ns}.svc`, `${service}.${ns}.svc.${domain}`]),
+      ...[`istiod-remote.${ns}.svc`, `istio-pilot.${ns}.svc`, `lateen-controlplane.${ns}.svc`],
+    ]),
+    ...["lateen-controlplane", "localhost", "127.0.0.1", "::1"],
+    ...SERVER_NAMES,
+  ];
+}
 
 /** The control plane's own certificate, issued by its own authority and renewed at half of its life. */
 export async function serverCredentials(

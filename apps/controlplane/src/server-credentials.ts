@@ -12,13 +12,29 @@ export interface ServerTls {
  * token, which the handlers demand. grpc-js itself knows only "demand" and "do not ask".
  */
 export class OptionalClientCertificate extends ServerCredentials {
+  #current: ServerTls;
+  readonly #listeners = new Set<(tls: ServerTls) => void>();
+
   constructor(tls: ServerTls) {
     super({ requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" }, contextOptions(tls));
+    this.#current = tls;
+  }
+
+  get current(): ServerTls {
+    return this.#current;
   }
 
   /** New handshakes use these from now on. */
   replace(tls: ServerTls): void {
+    this.#current = tls;
     this.updateSecureContextOptions(contextOptions(tls));
+    for (const listener of this.#listeners) listener(tls);
+  }
+
+  /** For another server that shows the same certificate. */
+  onReplace(listener: (tls: ServerTls) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
   override _equals(other: ServerCredentials): boolean {

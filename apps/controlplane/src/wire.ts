@@ -12,7 +12,7 @@ import {
 import { Code, MeshError, type Result, ok } from "@lateen/errors";
 import { type Readiness, createReadiness, createScope, systemClock } from "@lateen/lifecycle";
 import { createOidcVerifier } from "@lateen/oidc-tokens";
-import { type Logging, createRegistry } from "@lateen/telemetry";
+import { type Logging, type Registry, createRegistry } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import type { Config } from "./config.ts";
 import type { DebugRules } from "./debug/debug-access.ts";
@@ -31,6 +31,9 @@ import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { podView } from "./pod-view.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { serverCredentials } from "./server-certificate.ts";
+import type { OptionalClientCertificate } from "./server-credentials.ts";
+import { createValidationMetrics } from "./webhook/validation-metrics.ts";
+import { type WebhookServer, serveWebhook } from "./webhook/webhook-server.ts";
 import type { World } from "./world.ts";
 
 export interface ControlPlane extends AsyncDisposable {
@@ -38,6 +41,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly port: number;
   readonly debugPort: number;
   readonly readyPort: number;
+  /** Where the API server asks about objects; null without a cluster. */
+  readonly webhookPort: number | null;
   /** What the debug pages are made of. */
   readonly debug: DebugSources;
 }
@@ -107,6 +112,8 @@ export async function startControlPlane(
     log,
   });
   const tls = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log });
+  const webhook = await webhookOf(config, tls, registry, logging);
+  if (webhook !== null) scope.own(webhook);
   const limits = discoveryLimits(config);
   const server = createGrpcServer(limits.ageMs);
   const listener = scope.own(
@@ -142,9 +149,22 @@ export async function startControlPlane(
     port: listener.port,
     debugPort: debug.port,
     readyPort: ready.port,
+    webhookPort: webhook?.port ?? null,
     debug: sources,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+/** A folder is read by us alone, so nobody asks. */
+async function webhookOf(
+  config: Config,
+  credentials: OptionalClientCertificate,
+  registry: Registry,
+  logging: Logging,
+): Promise<WebhookServer | null> {
+  if (config.source !== "kubernetes") return null;
+  const metrics = createValidationMetrics(registry);
+  return serveWebhook({ address: config.WEBHOOK_ADDRESS, credentials, metrics, log: logging.logger("validation") });
 }
 
 /** Connections at a time, and new ones of one address. */

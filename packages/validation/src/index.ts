@@ -1,3 +1,4 @@
+export { type ReviewedAdmission, reviewAdmission } from "./admission-review.ts";
 export { type Review } from "./findings.ts";
 export { formatReview } from "./format-review.ts";
 export {

@@ -17,6 +17,8 @@ export interface ApiServerOptions {
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
+  /** What the server warns of, as kubectl shows it. */
+  readonly warnings: readonly string[];
 }
 
 const READY_MS = 60_000;
@@ -131,7 +133,10 @@ export class ApiServer implements AsyncDisposable {
       const sent = request(`${this.url}${path}`, options, (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (part: string) => (text += part));
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: parse(text) }));
+        response.on("end", () => {
+          const warnings = warningsOf(response.headersDistinct["warning"]);
+          resolve({ status: response.statusCode ?? 0, body: parse(text), warnings });
+        });
         response.on("error", reject);
       });
       sent.on("timeout", () => sent.destroy(new Error("no answer")));
@@ -233,6 +238,12 @@ function apiArgs(address: string, dir: string): readonly string[] {
     ...["--endpoint-reconciler-type", "none", "--disable-admission-plugins", "ServiceAccount"],
     ...["--allow-privileged=true", "--shutdown-delay-duration=0s"],
   ];
+}
+
+/** RFC 7234: `299 - "text"`. */
+function warningsOf(headers: readonly string[] | undefined): readonly string[] {
+  const quoted = (headers ?? []).flatMap((h) => h.match(/"(?:\\.|[^"\\])*"/g) ?? []);
+  return quoted.map((q) => q.slice(1, -1).replace(/\\(.)/g, "$1"));
 }
 
 function parse(text: string): unknown {

@@ -107,12 +107,13 @@ const writerOptions = (
   config: Config,
 ): Pick<
   WritersOptions,
-  "namespace" | "revision" | "identity" | "services" | "gateways" | "addressPools" | "timing"
+  "namespace" | "revision" | "identity" | "services" | "validating" | "gateways" | "addressPools" | "timing"
 > => ({
   namespace: config.POD_NAMESPACE,
   revision: config.REVISION,
   identity: config.POD_NAME === "" ? hostname() : config.POD_NAME,
   services: ["istiod", "lateen-controlplane", ...(config.REVISION === "default" ? [] : [`istiod-${config.REVISION}`])],
+  validating: config.VALIDATION_WEBHOOK_CONFIG_NAME !== "",
   gateways: {
     deploys: config.PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER,
     makesClasses: config.PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER,

@@ -191,6 +191,7 @@ export const planeEnv = (
   DISCOVERY_ADDRESS: "127.0.0.1:0",
   READINESS_ADDRESS: "127.0.0.1:0",
   DEBUG_ADDRESS: "127.0.0.1:0",
+  WEBHOOK_ADDRESS: "127.0.0.1:0",
   POD_NAME: `plane-${randomBytes(3).toString("hex")}`,
   ...env,
 });

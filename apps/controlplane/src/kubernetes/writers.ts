@@ -30,6 +30,8 @@ export interface WritersOptions {
   /** Of this replica. */
   readonly identity: string;
   readonly services: readonly string[];
+  /** Whether webhook configurations for validation are ours to write. */
+  readonly validating: boolean;
   readonly gateways: GatewaySettings;
   /** Blocks that addresses of ServiceEntries are taken from; none: nobody allocates. */
   readonly addressPools: readonly string[];
@@ -67,7 +69,9 @@ export async function startWriters(o: WritersOptions): Promise<Writers> {
     }),
   );
   const { revision, namespace, services, rootsPem } = o;
-  const webhooks = scope.own(webhookBundles({ ...common, revision, namespace, services, rootsPem }));
+  const webhooks = scope.own(
+    webhookBundles({ ...common, revision, namespace, services, rootsPem, validating: o.validating }),
+  );
   const status = scope.own(objectStatus({ ...common, follower, feed: o.feed, revision }));
   const unreadable = (): void => {
     for (const kind of STATUS_KINDS) for (const key of follower.of(kind).bad.keys()) status.queue.add(`${kind}/${key}`);
