@@ -1,5 +1,5 @@
 import { type GiverEffect, type GiverInput, giverStart, giverStep } from "./giver.ts";
-import type { Kind, Versions } from "./messages.ts";
+import { type Kind, MAX_MESSAGE_BYTES, type Versions } from "./messages.ts";
 import { type TakerEffect, type TakerInput, takerStart, takerStep } from "./taker.ts";
 
 /** What can be handed over: a pod's listeners or a connection. Its descriptors are numbers of its own. */
@@ -13,6 +13,13 @@ export interface Item {
 interface Datagram {
   readonly bytes: Uint8Array;
   readonly fds: readonly number[];
+}
+
+/** Memory of which a slice is a view, as some runtimes have it. */
+class Block extends Uint8Array {
+  override slice(from?: number, to?: number): Uint8Array<ArrayBuffer> {
+    return this.subarray(from, to) as Uint8Array<ArrayBuffer>;
+  }
 }
 
 /** A process with its machine: what it holds, what it drives, and what it has done. */
@@ -64,15 +71,22 @@ export class World {
   readonly toTaker: Datagram[] = [];
   readonly toGiver: Datagram[] = [];
   readonly #window: number;
+  readonly #block: Block | null;
   nowMs = 0;
   #turn = 0;
 
   constructor(
     items: readonly Item[],
-    o: { readonly window: number; readonly giver?: Versions; readonly taker?: Versions },
+    o: {
+      readonly window: number;
+      readonly giver?: Versions;
+      readonly taker?: Versions;
+      readonly memory?: "one block for all messages";
+    },
   ) {
     this.items = new Map(items.map((item) => [item.key, item]));
     this.#window = o.window;
+    this.#block = o.memory === undefined ? null : new Block(MAX_MESSAGE_BYTES);
     const one = { newest: 1, oldest: 1 };
     this.giver = new Giver(items, o.giver ?? one);
     this.taker = new Taker(o.taker ?? one);
@@ -95,7 +109,9 @@ export class World {
     const next = this.toTaker.shift();
     if (next !== undefined) {
       for (const fd of next.fds) this.taker.fds.add(fd);
-      this.#taker({ t: "message", bytes: next.bytes, fds: next.fds });
+      this.#block?.set(next.bytes);
+      const bytes = this.#block?.subarray(0, next.bytes.length) ?? next.bytes;
+      this.#taker({ t: "message", bytes, fds: next.fds });
     } else if (!this.#giverOpen) this.#taker({ t: "closed", why: "the predecessor is gone" });
     else return false;
     return true;

@@ -53,6 +53,14 @@ describe("a hand-over that goes well", () => {
     expect(w.taker.driven.get("wide")).toEqual(w.items.get("wide"));
   });
 
+  test("does not depend on the memory that a message was received in", () => {
+    const large = item("large", "connections", 2 * MAX_PIECE_BYTES, 0);
+    for (let i = 0; i < large.state.length; i++) large.state[i] = i >> 7;
+    const w = new World([large], { window: 1, memory: "one block for all messages" });
+    w.settle();
+    expect(w.taker.driven.get("large")).toEqual(large);
+  });
+
   test("keeps what is too large, and moves the rest", () => {
     const w = new World(
       [

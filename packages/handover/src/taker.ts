@@ -164,7 +164,7 @@ function piece(s: TakerState, m: Extract<GiverMessage, { t: "piece" }>, fds: rea
     name: a.name,
     bytes: a.bytes,
     fdCount: a.fdCount,
-    parts: [...a.parts, m.part.slice()],
+    parts: [...a.parts, new Uint8Array(m.part)], // a copy, which a slice is not of every kind of view
     have: a.have + m.part.length,
     fds: [...a.fds, ...fds],
   };

@@ -48,11 +48,14 @@ export { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
 export {
   type Incoming,
   type PeerCredentials,
+  type SeqpacketChannel,
   type SeqpacketListenOptions,
   type SeqpacketListener,
   type SeqpacketSocket,
   connectSeqpacket,
   listenSeqpacket,
+  seqpacketChannel,
+  seqpacketDescriptors,
   seqpacketPair,
 } from "./seqpacket.ts";
 export { socketFactory, threadSocketFactory } from "./sockets.ts";

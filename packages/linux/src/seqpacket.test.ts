@@ -9,7 +9,14 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
-import { connectSeqpacket, listenSeqpacket, seqpacketPair } from "./seqpacket.ts";
+import {
+  type SeqpacketChannel,
+  connectSeqpacket,
+  listenSeqpacket,
+  seqpacketChannel,
+  seqpacketDescriptors,
+  seqpacketPair,
+} from "./seqpacket.ts";
 
 const soon = (): AbortSignal => AbortSignal.timeout(5_000);
 const linux = process.platform === "linux";
@@ -142,6 +149,43 @@ describe.skipIf(!linux)("SEQPACKET sockets", () => {
     expect(() => listenSeqpacket({ path: at })).toThrow("it exists and is not a socket");
     expect(() => listenSeqpacket({ path: path.join(folder, "x".repeat(108)) })).toThrow("at most 107 are allowed");
     expect(() => connectSeqpacket(path.join(folder, "none.sock"))).toThrow("connect failed with ENOENT");
+  });
+
+  test("a successor's path stays, even where the kernel gives it the number of the file before", async () => {
+    const at = path.join(folder, "c.sock");
+    for (let i = 0; i < 20; i++) {
+      const first = listenSeqpacket({ path: at });
+      const { mtimeMs } = fs.statSync(at);
+      while (Date.now() < mtimeMs + 20) await new Promise((resolve) => setTimeout(resolve, 5)); // the clock of files is coarse
+      using second = listenSeqpacket({ path: at });
+      first[Symbol.dispose]();
+      using client = connectSeqpacket(at);
+      using server = await second.accept(soon());
+      expect([client.peer.pid, server.peer.pid]).toEqual([process.pid, process.pid]);
+    }
+  });
+
+  test("messages of a channel come at once or not at all, and nothing waits", () => {
+    const [a, b] = seqpacketDescriptors().map((fd) => seqpacketChannel(fd, 1024)) as SeqpacketChannel[];
+    expect(b!.receive(8)).toBeNull();
+    const file = libc.open("/dev/null", k.O_RDONLY | k.O_CLOEXEC);
+    expect([a!.send(Buffer.from("one"), [file]), a!.send(Buffer.from("two"), [])]).toEqual(["sent", "sent"]);
+    const [one, two] = [b!.receive(8), b!.receive(8)];
+    expect([one, two].map((m) => (m?.t === "message" ? [m.bytes.toString(), m.fds.length] : m))).toEqual([
+      ["one", 1],
+      ["two", 0],
+    ]);
+    if (one?.t === "message") one.fds.forEach(libc.close);
+    libc.close(file);
+    let sent = 0;
+    while (a!.send(Buffer.alloc(1024), []) === "sent") sent += 1;
+    expect(a!.send(Buffer.alloc(1024), [])).toBe("full");
+    for (let i = 0; i < sent; i++) expect(b!.receive(8)).toMatchObject({ t: "message" });
+    b!.shut();
+    expect([a!.send(Buffer.alloc(1), []), a!.receive(8), b!.receive(8)]).toEqual(["gone", { t: "end" }, { t: "end" }]);
+    a![Symbol.dispose]();
+    b![Symbol.dispose]();
+    expect([a!.send(Buffer.alloc(1), []), a!.receive(8)]).toEqual(["gone", { t: "end" }]);
   });
 
   test("a process that waits can exit, of itself and on demand", async () => {

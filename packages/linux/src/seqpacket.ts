@@ -55,6 +55,16 @@ export interface SeqpacketListener extends Disposable {
   accept(signal: AbortSignal): Promise<SeqpacketSocket>;
 }
 
+/** A peer that closes with something unread leaves an error before what it sent last; the kernel tells it once. */
+function receiveNow(fd: number, into: Buffer, maxFds: number): libc.Received | null {
+  try {
+    return libc.recvmsg(fd, into, maxFds, k.MSG_CMSG_CLOEXEC);
+  } catch (e) {
+    if (!isErrno(e, "ECONNRESET")) throw e;
+    return libc.recvmsg(fd, into, maxFds, k.MSG_CMSG_CLOEXEC);
+  }
+}
+
 class Socket implements SeqpacketSocket {
   readonly peer: PeerCredentials;
   readonly #fd: number;
@@ -83,19 +93,9 @@ class Socket implements SeqpacketSocket {
     const into = Buffer.alloc(maxBytes);
     for (;;) {
       this.#check(signal);
-      const got = this.#receiveNow(into, maxFds);
+      const got = receiveNow(this.#fd, into, maxFds);
       if (got !== null) return incoming(into, got, maxFds);
       await this.#wait("readable", signal);
-    }
-  }
-
-  /** A peer that closes with something unread leaves an error before what it sent last; the kernel tells it once. */
-  #receiveNow(into: Buffer, maxFds: number): libc.Received | null {
-    try {
-      return libc.recvmsg(this.#fd, into, maxFds, k.MSG_CMSG_CLOEXEC);
-    } catch (e) {
-      if (!isErrno(e, "ECONNRESET")) throw e;
-      return libc.recvmsg(this.#fd, into, maxFds, k.MSG_CMSG_CLOEXEC);
     }
   }
 
@@ -115,6 +115,68 @@ class Socket implements SeqpacketSocket {
     this.#closed.abort(new MeshError(Code.Unavailable, "Cannot use the connection: it is closed"));
   }
 }
+
+/** A connected SEQPACKET socket for a loop that must never wait: whoever owns it watches `fd`. Disposing of it closes it. */
+export interface SeqpacketChannel extends Disposable {
+  readonly fd: number;
+  /**
+   * The descriptors stay the caller's.
+   * @returns `full`: nothing was sent, try again later; `gone`: the peer can be told nothing more
+   */
+  send(bytes: Uint8Array, fds: readonly number[]): "sent" | "full" | "gone";
+  /** The next message, null when there is none yet. What a peer sent before it was gone comes before its `end`. */
+  receive(maxFds: number): Incoming | null;
+  /** As `SeqpacketSocket.shut`. */
+  shut(): void;
+}
+
+class Channel implements SeqpacketChannel {
+  readonly fd: number;
+  readonly #into: Buffer;
+  #open = true;
+
+  constructor(fd: number, maxBytes: number) {
+    this.fd = fd;
+    this.#into = Buffer.alloc(maxBytes);
+  }
+
+  send(bytes: Uint8Array, fds: readonly number[]): "sent" | "full" | "gone" {
+    if (!this.#open) return "gone";
+    try {
+      return libc.sendmsg(this.fd, bytes, fds, k.MSG_NOSIGNAL) === null ? "full" : "sent";
+    } catch (e) {
+      if (isErrno(e, "EPIPE") || isErrno(e, "ECONNRESET") || isErrno(e, "ENOTCONN")) return "gone";
+      throw e;
+    }
+  }
+
+  receive(maxFds: number): Incoming | null {
+    if (!this.#open) return { t: "end" };
+    const got = receiveNow(this.fd, this.#into, maxFds);
+    if (got === null) return null;
+    const all = incoming(this.#into, got, maxFds);
+    return all.t === "message" ? { ...all, bytes: Buffer.from(all.bytes) } : all; // the room is used again
+  }
+
+  shut(): void {
+    if (this.#open) libc.shutdown(this.fd, k.SHUT_RDWR);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    libc.close(this.fd);
+  }
+}
+
+/**
+ * Owns the descriptor, one of `seqpacketDescriptors` or what came of it in another process.
+ * @param maxBytes longer messages are received as `truncated`
+ */
+export const seqpacketChannel = (fd: number, maxBytes: number): SeqpacketChannel => new Channel(fd, maxBytes);
+
+/** Two connected sockets as descriptors, the caller's. */
+export const seqpacketDescriptors = (): readonly [number, number] => libc.socketpair(k.AF_UNIX, TYPE, 0);
 
 function incoming(into: Buffer, got: libc.Received, maxFds: number): Incoming {
   if (got.truncated || got.controlTruncated) {
@@ -158,14 +220,15 @@ export function connectSeqpacket(path: string): SeqpacketSocket {
 class Listener implements SeqpacketListener {
   readonly #fd: number;
   readonly #path: string;
-  readonly #inode: bigint;
+  /** Of the path as this made it. */
+  readonly #made: string;
   readonly #watch: Watch;
   readonly #closed = new AbortController();
 
   constructor(fd: number, path: string) {
     this.#fd = fd;
     this.#path = path;
-    this.#inode = fs.statSync(path, { bigint: true }).ino;
+    this.#made = madeAt(path);
     this.#watch = watchFd(fd);
   }
 
@@ -185,9 +248,14 @@ class Listener implements SeqpacketListener {
     libc.close(this.#fd);
     this.#closed.abort(new MeshError(Code.Unavailable, "Cannot accept: the listener is closed"));
     // A successor may have bound the path meanwhile: that one stays.
-    const now = fs.statSync(this.#path, { bigint: true, throwIfNoEntry: false });
-    if (now?.ino === this.#inode) fs.rmSync(this.#path, { force: true });
+    if (madeAt(this.#path) === this.#made) fs.rmSync(this.#path, { force: true });
   }
+}
+
+/** Which socket lies at a path. Numbers of files alone are given again at once: a successor's is often the one that it replaced. */
+function madeAt(path: string): string {
+  const now = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+  return now === undefined ? "" : `${now.ino} ${now.ctimeNs}`;
 }
 
 /** What was there before is removed if it is a socket; anything else is somebody's file. */
