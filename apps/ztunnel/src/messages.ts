@@ -27,6 +27,8 @@ export type IdentityState =
 export interface ThreadStart {
   readonly config: DataConfig;
   readonly logFormat: "text" | "json";
+  /** Where the formats of handed-over states come from; null: they are the program's own. */
+  readonly stateFormatModule: string | null;
   readonly levels: Levels;
 }
 
@@ -65,19 +67,14 @@ export type ToThread =
   | { readonly t: "list-listeners"; readonly id: number }
   | { readonly t: "lend-listeners"; readonly uid: string }
   | { readonly t: "take-back-listeners" }
-  /** Offer one more bundle, or say that there is none. What became of one. */
-  | { readonly t: "next-offer"; readonly mode: "first" | "more" }
-  | { readonly t: "offer-outcome"; readonly key: number; readonly outcome: "given" | "kept" }
-  /** To a successor: make a bundle ready; run it, or let it go. */
-  | {
-      readonly t: "prepare";
-      readonly id: number;
-      readonly uid: string;
-      readonly state: Uint8Array;
-      readonly fds: readonly number[];
-    }
-  | { readonly t: "run"; readonly id: number }
-  | { readonly t: "let-go"; readonly id: number };
+  /**
+   * To a predecessor: give what you carry to whoever is at the other end of this SEQPACKET socket, or give nothing more.
+   * @param fd the thread's to close @param version format of the states @param patienceMs what cannot be moved by then stays
+   */
+  | { readonly t: "give"; readonly fd: number; readonly version: number; readonly patienceMs: number }
+  | { readonly t: "stop-giving" }
+  /** To a successor: take what comes over this socket. */
+  | { readonly t: "take"; readonly fd: number; readonly version: number };
 
 /** A listener of a pod, as it goes from one process to the next. */
 export interface PodListener {
@@ -117,20 +114,35 @@ export type FromThread =
       readonly id: number;
       readonly pods: readonly { readonly uid: string; readonly listeners: readonly PodListener[] }[];
     }
-  | {
-      readonly t: "offer";
-      readonly key: number;
-      readonly uid: string;
-      readonly state: Uint8Array;
-      readonly fds: readonly number[];
-    }
-  /** `later` may become movable, `left` connections are here. */
-  | { readonly t: "no-offer"; readonly later: number; readonly left: number }
-  | { readonly t: "prepared"; readonly id: number; readonly error: string | null }
-  | {
-      readonly t: "moved";
-      readonly id: number;
-      readonly connections: number;
-      readonly tunnel: boolean;
-      readonly stalledMs: number;
-    };
+  /** Ends of what `give` and `take` began. */
+  | { readonly t: "gave"; readonly gave: Gave }
+  | { readonly t: "took"; readonly took: Took };
+
+/** How a thread's giving ended. */
+export interface Gave {
+  readonly outcome: "done" | "refused" | "lost";
+  readonly why: string;
+  /** Bundles that the successor has, and that it did not want. */
+  readonly moved: number;
+  readonly kept: number;
+  /** Connections that are still here. */
+  readonly left: number;
+}
+
+/** One tunnel with its connections, or one connection, that goes on here. */
+export interface TookBundle {
+  readonly connections: number;
+  readonly tunnel: boolean;
+  readonly stalledMs: number;
+}
+
+/** How a thread's taking ended. */
+export interface Took {
+  readonly outcome: "done" | "refused" | "lost";
+  readonly why: string;
+  /** Connections that stayed, -1 when the predecessor never said. */
+  readonly left: number;
+  /** Why bundles were not taken. */
+  readonly declined: readonly string[];
+  readonly bundles: readonly TookBundle[];
+}

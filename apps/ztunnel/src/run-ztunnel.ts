@@ -4,7 +4,7 @@ import process from "node:process";
 import { cgroupCpuFiles, grantedCpus } from "@lateen/config";
 import { createLogging, parseLevels } from "@lateen/telemetry";
 import { lineWriter } from "./line-writer.ts";
-import type { StateFormat } from "./handover/state-format.ts";
+import { loadStateFormat } from "./handover/state-format.ts";
 import { loadStaticMesh } from "./load-static-mesh.ts";
 import { readConfig } from "./read-config.ts";
 import { startZtunnel } from "./wire.ts";
@@ -16,8 +16,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a program around the proxy may decide. */
 export interface RunOptions {
-  /** Formats of states in a hand-over; this version's own when left out. */
-  readonly stateFormat?: StateFormat;
+  /** URL of a module with the formats of states in a hand-over; this version's own when left out. */
+  readonly stateFormatModule?: string;
 }
 
 function cpus(): number {
@@ -33,6 +33,7 @@ const readText = (path: string): string | null => (existsSync(path) ? readFileSy
  * @returns the exit code
  */
 export async function runZtunnel(environment: Environment, o: RunOptions = {}): Promise<number> {
+  const { stateFormatModule = null } = o;
   const config = await readConfig(environment, readText);
   const levels = parseLevels(config.ok ? config.value.env.RUST_LOG : "info");
   const mesh = config.ok ? await loadStaticMesh(config.value.staticConfig, readText) : config;
@@ -61,7 +62,8 @@ export async function runZtunnel(environment: Environment, o: RunOptions = {}): 
     threads: workerThreads(config.value.threads, cpus()),
     staticMesh: mesh.value,
     version: VERSION,
-    ...o,
+    stateFormatModule,
+    stateFormat: await loadStateFormat(stateFormatModule),
   });
   const fault = await Promise.race([signalled, proxy.ended]);
   if (fault === null) log.info("draining", { deadline: `${config.value.drainMs}ms` });

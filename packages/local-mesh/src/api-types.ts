@@ -116,6 +116,7 @@ export interface ZtunnelUpgrade {
     readonly connections: number;
     readonly tunnels: number;
     readonly declined: number;
+    readonly reasons: readonly string[];
     readonly left: number;
     readonly tookMs: number;
     readonly stallMs: { readonly p50: number; readonly p99: number; readonly max: number };

@@ -18,7 +18,8 @@ function mayRaise(): boolean {
  */
 export function startInBackground(pid: number): void {
   try {
-    if (mayRaise()) os.setPriority(pid, BACKGROUND);
+    if (!mayRaise()) return;
+    for (const thread of fs.readdirSync(`/proc/${pid}/task`)) os.setPriority(Number(thread), BACKGROUND);
   } catch {
     // it has ended already, or the machine forbids it: then it starts as it would have
   }

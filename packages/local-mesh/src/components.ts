@@ -131,7 +131,10 @@ export const agentSocket = (folders: MeshFolders, node: NodePlan): string =>
   path.join(nodeFolder(folders, node), "agent.sock");
 const nodeFolder = (folders: MeshFolders, node: NodePlan): string => path.join(folders.run, node.name);
 
-/** Starts a program of the mesh in its namespace, with its output in pipes and no other environment than its own. */
+/**
+ * Starts a program of the mesh in its namespace, with its output in pipes and no other environment than its own. It leads a session
+ * of its own: the kernel may share the processor between sessions first, and one part is not to pay for what another uses.
+ */
 export function startComponent(c: Component, base: Readonly<Record<string, string>>): ChildProcess {
   fs.mkdirSync(c.folder, { recursive: true, mode: 0o700 });
   const { program, args, env } = appProgram(c.entry);
@@ -139,5 +142,6 @@ export function startComponent(c: Component, base: Readonly<Record<string, strin
     env: { ...base, ...env, ...c.env },
     cwd: c.folder,
     stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
   });
 }

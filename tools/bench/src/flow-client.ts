@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { type Socket, connect } from "node:net";
-import { argv, exit, stdin, stdout } from "node:process";
+import { argv, exit, stderr, stdin, stdout } from "node:process";
 import { WayHistogram } from "./way-histogram.ts";
 
 // `flow-client.ts HOST PORT IDLE BUSY BYTES_PER_SEC NEW_PER_SEC`: connections to an echo server, some at rest, the others with so
@@ -89,6 +89,18 @@ while (flows.length < total) {
   const more = Array.from({ length: Math.min(AT_ONCE, total - flows.length) }, (_, i) => new Flow(flows.length + i));
   await Promise.all(more.map((flow) => once(flow.socket, "connect")));
   flows.push(...more);
+}
+
+// Each must carry before anything is replaced, so that what is lost later is known to be lost then.
+for (const flow of flows) flow.send(101);
+const answeredBy = performance.now() + DEADLINE_MS;
+while (flows.some((flow) => flow.received !== flow.sent)) {
+  if (performance.now() > answeredBy || problems.length > 0) {
+    const missing = flows.filter((flow) => flow.received !== flow.sent).length;
+    stderr.write(`${missing} of ${flows.length} connections did not carry from the start: ${problems.join("; ")}\n`);
+    exit(1);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Some have much to say and most little, as it is: shares of the whole, none above what one may have. */

@@ -13,9 +13,9 @@ const addedMs = (r: HotRestartReport): number => r.restarted.p99Ms - r.quiet.p99
 export function renderUpgrade({ node, tookMs, handedOver }: ZtunnelUpgrade): string {
   const total = `${node}: ${(tookMs / 1000).toFixed(1)} s`;
   if (handedOver === null) return `${total}; nothing was handed over\n`;
-  const { outcome, connections, tunnels, left, declined, stallMs } = handedOver;
+  const { outcome, connections, tunnels, left, declined, reasons, stallMs } = handedOver;
   const stalls = `stalled p50 ${ms(stallMs.p50)}, p99 ${ms(stallMs.p99)}, max ${ms(stallMs.max)}`;
-  const rest = left + declined > 0 ? `; ${left} stayed, ${declined} declined` : "";
+  const rest = left + declined > 0 ? `; ${left} stayed, ${declined} declined: ${reasons.join("; ")}` : "";
   return `${total}; ${outcome}: ${connections} connections, ${tunnels} tunnels; ${stalls}${rest}\n`;
 }
 

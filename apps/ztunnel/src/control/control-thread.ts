@@ -4,8 +4,8 @@ import { formatIdentity } from "@lateen/identity";
 import { createBackoff, createReadiness } from "@lateen/lifecycle";
 import { connectSeqpacket, netnsId } from "@lateen/linux";
 import type { ProxiedPod } from "@lateen/zds";
-import type { Levels, Logging } from "@lateen/telemetry";
 import { CAPABILITIES_KEY, Capability } from "@lateen/xds";
+import { type Levels, type Logging, mergeFamilies } from "@lateen/telemetry";
 import { type Node, createNode, structFromJson } from "@lateen/xds-types";
 import type { Config } from "../config.ts";
 import type { StaticMesh } from "../static-config.ts";
@@ -34,8 +34,9 @@ export interface ControlOptions {
   readonly staticMesh: StaticMesh | null;
   /** Opens what this process listens on, once a predecessor has let go of it, or closes it for a successor. */
   readonly processListeners: (mode: "open" | "close") => void;
-  /** Formats of handed-over states; this program's own when left out. */
-  readonly stateFormat?: StateFormat;
+  /** Formats of handed-over states, and the module that the data threads have them from; null for this program's own. */
+  readonly stateFormat: StateFormat;
+  readonly stateFormatModule: string | null;
   /** Something ends the proxy from inside: a request (null), or a fault. Called at most once per cause. */
   readonly onEnd: (fault: string | null) => void;
 }
@@ -132,6 +133,7 @@ export class ControlThread implements AsyncDisposable {
       processListeners,
       onDone: () => onEnd(null),
       format: stateFormat,
+      families: async () => mergeFamilies(await this.families()),
     });
   }
 
@@ -154,9 +156,10 @@ export class ControlThread implements AsyncDisposable {
     this.#threads.send({ t: "rest" });
   }
 
-  /** Metrics of this thread and of each data thread. */
+  /** Metrics of this thread and of each data thread, and what the processes before this one have counted. */
   async families(): Promise<readonly ReturnType<typeof this.metrics.families>[]> {
-    return [this.metrics.families(), ...(await this.#threads.report()).map((report) => report.traffic)];
+    const inherited = await this.#handOver.inherited();
+    return [this.metrics.families(), ...(await this.#threads.report()).map((report) => report.traffic), inherited];
   }
 
   get admin(): AdminSources {
@@ -185,11 +188,11 @@ export class ControlThread implements AsyncDisposable {
   }
 
   #startThreads(): DataThreads {
-    const { config, threads, levels, writeLine, onEnd } = this.#o;
+    const { config, threads, levels, writeLine, onEnd, stateFormatModule } = this.#o;
     const logFormat = config.env.LOG_FORMAT === "json" ? "json" : "text";
     return new DataThreads(
       { count: threads, driver: dataPathDriver(config.env.LATEEN_DATA_PATH, process) },
-      { config: config.data, logFormat, levels },
+      { config: config.data, logFormat, levels, stateFormatModule },
       {
         wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),
         log: (lines) => writeLine(lines.join("\n"), lines.length),

@@ -20,7 +20,7 @@ export interface ThreadEvents {
   readonly moving: (index: number, message: MovingMessage) => void;
 }
 
-export type MovingMessage = Extract<FromThread, { t: "offer" | "no-offer" | "prepared" | "moved" }>;
+export type MovingMessage = Extract<FromThread, { t: "gave" | "took" }>;
 
 interface Start {
   readonly pod: PodInfo;
@@ -198,10 +198,8 @@ export class DataThreads implements AsyncDisposable {
 
   #receive(index: number, message: FromThread, events: ThreadEvents): void {
     switch (message.t) {
-      case "offer":
-      case "no-offer":
-      case "prepared":
-      case "moved":
+      case "gave":
+      case "took":
         return events.moving(index, message);
       case "rehearsed":
         return this.#rehearsed(message.problem);

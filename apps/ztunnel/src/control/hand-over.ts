@@ -1,10 +1,12 @@
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, readlinkSync } from "node:fs";
 import process from "node:process";
-import type { Logger } from "@lateen/telemetry";
+import { seqpacketDescriptors } from "@lateen/linux";
+import type { Family, Logger } from "@lateen/telemetry";
 import { Predecessor } from "../handover/predecessor.ts";
-import { STATE_FORMAT, type StateFormat } from "../handover/state-format.ts";
+import type { StateFormat } from "../handover/state-format.ts";
 import { Successor } from "../handover/successor.ts";
 import type { Summary } from "../handover/summary.ts";
+import { peerJudge } from "../handover/trusted-peer.ts";
 import type { PodListener } from "../messages.ts";
 import { rehearseHandOver } from "./rehearse-hand-over.ts";
 import { raiseOwnPriority } from "./own-priority.ts";
@@ -23,7 +25,9 @@ export interface HandOverOptions {
   readonly processListeners: (mode: "open" | "close") => void;
   /** A successor has everything. */
   readonly onDone: () => void;
-  readonly format?: StateFormat | undefined;
+  readonly format: StateFormat;
+  /** What this process has counted, its predecessors included. */
+  readonly families: () => Promise<readonly Family[]>;
 }
 
 /** Both sides of hand-overs in the control thread: what is taken from a predecessor at the start, and given to a successor later. */
@@ -35,8 +39,11 @@ export class HandOver implements Disposable {
   /** Process that does not hand over to us. */
   #refusedBy: number | null = null;
   #moving: Promise<void> | null = null;
+  /** While nobody waits for this process: what is done for the first time is slow. */
   #rehearsal: Promise<void> | null = null;
   readonly #serving = new Set<Promise<void>>();
+  /** Counted by the processes before this one. */
+  #inherited: readonly Family[] = [];
 
   constructor(o: HandOverOptions) {
     this.#o = o;
@@ -47,31 +54,37 @@ export class HandOver implements Disposable {
     return this.#summary;
   }
 
+  /** What the processes before this one have counted. While it is being handed over the answer waits: counts never go back. */
+  async inherited(): Promise<readonly Family[]> {
+    await this.#moving;
+    return this.#inherited;
+  }
+
   /** Looks for a predecessor. @returns whether there is one, whether or not it hands over to us */
   async connect(signal: AbortSignal): Promise<boolean> {
-    const { path, program, threads, takes, log, format = STATE_FORMAT } = this.#o;
+    const { path, program, threads, takes, log, format } = this.#o;
     if (path === null || !existsSync(path)) return false;
     try {
       const common = { nowMs: () => performance.now(), closeFd: closeSync, log, threads, format };
-      this.#successor = new Successor(path, { ...common, program, takes });
+      this.#successor = new Successor(path, {
+        ...common,
+        program,
+        takes,
+        onTotals: (families) => (this.#inherited = families),
+      });
     } catch (error) {
       log.debug("no predecessor", { error: String(error) });
       return false;
     }
     const { pid } = this.#successor.predecessor;
     if (await this.#successor.connect(signal)) {
-      void this.#rehearse();
+      this.#rehearsal = rehearseHandOver(threads, log);
       return true;
     }
     this.#successor = null;
     this.#refusedBy = pid;
     log.warn("the predecessor does not hand over; it is asked to drain once every pod is served here", { pid });
     return true;
-  }
-
-  /** Once in a process, while nobody waits for it: what is done for the first time is slow. */
-  #rehearse(): Promise<void> {
-    return (this.#rehearsal ??= rehearseHandOver(this.#o.threads, this.#o.log));
   }
 
   /** The predecessor knows no format of ours, or has gone: it drains while we serve beside it (dataplane 13.2). */
@@ -112,7 +125,7 @@ export class HandOver implements Disposable {
     if (successor !== null) {
       const summary = await successor.move(() => processListeners("open"));
       this.#summary = summary;
-      const { stallMs, ...rest } = summary ?? { stallMs: null };
+      const { stallMs, reasons: _reasons, ...rest } = summary ?? { stallMs: null, reasons: null };
       if (summary !== null)
         log.info("took over", { ...rest, p50: stallMs?.p50 ?? 0, p99: stallMs?.p99 ?? 0, max: stallMs?.max ?? 0 });
       this.#successor = null;
@@ -122,19 +135,20 @@ export class HandOver implements Disposable {
   }
 
   #await(): void {
-    const { path, threads, patienceMs, log, processListeners, onDone, format = STATE_FORMAT } = this.#o;
+    const { path, threads, patienceMs, log, processListeners, onDone, format } = this.#o;
     if (path === null) return;
     try {
       this.#predecessor = new Predecessor(path, {
         threads,
         format,
-        uid: process.getuid?.() ?? 0,
+        judge: peerJudge({ uid: process.getuid?.() ?? 0, programOf, ownProgram: programOf("self") }),
         nowMs: () => performance.now(),
         closeFd: closeSync,
+        openChannel: seqpacketDescriptors,
+        report: () => this.#report(),
         patienceMs,
         log,
         processListeners: (mode) => processListeners(mode === "give" ? "close" : "open"),
-        onSuccessor: () => void this.#rehearse(),
         onDone,
       });
       void this.#predecessor.run();
@@ -143,20 +157,30 @@ export class HandOver implements Disposable {
     }
   }
 
+  async #report(): Promise<{ readonly connections: number; readonly families: readonly Family[] }> {
+    const [reports, families] = await Promise.all([this.#o.threads.report(), this.#o.families()]);
+    return { connections: reports.reduce((n, r) => n + r.connections.length, 0), families };
+  }
+
   /** What a data thread said. */
   moving(index: number, message: MovingMessage): void {
     switch (message.t) {
-      case "offer":
-      case "no-offer":
-        return this.#predecessor?.offered(index, message);
-      case "prepared":
-        return this.#successor?.prepared(message.id, message.error);
-      case "moved":
-        return this.#successor?.moved(message);
+      case "gave":
+        return this.#predecessor?.gave(index, message.gave);
+      case "took":
+        return this.#successor?.took(message.took);
     }
   }
 
   [Symbol.dispose](): void {
     this.#predecessor?.[Symbol.dispose]();
+  }
+}
+
+function programOf(pid: number | "self"): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return null; // it has ended, or is not to be seen from here
   }
 }

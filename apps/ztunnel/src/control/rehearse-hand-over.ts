@@ -1,4 +1,3 @@
-import { closeSync, openSync } from "node:fs";
 import {
   Oid,
   createSigner,
@@ -9,7 +8,6 @@ import {
   issueRoot,
 } from "@lateen/certificates";
 import type { Logger } from "@lateen/telemetry";
-import { rehearseSessions } from "../handover/rehearse-sessions.ts";
 import type { CredentialsPem } from "../messages.ts";
 import type { DataThreads } from "./data-threads.ts";
 
@@ -36,16 +34,12 @@ async function throwAwayCredentials(nowMs: number): Promise<CredentialsPem> {
   };
 }
 
-/** Does all that a hand-over does, with connections of no one, so that none of it is done for the first time. Never throws. */
+/** Every data thread does all that a hand-over does, with connections of no one, so that none of it is done for the first time. Never throws. */
 export async function rehearseHandOver(threads: Pick<DataThreads, "rehearse">, log: Logger): Promise<void> {
   const startedMs = performance.now();
-  const open = (): number => openSync("/dev/null", "r");
-  const [problems] = await Promise.all([
-    throwAwayCredentials(Date.now())
-      .then((credentials) => threads.rehearse(credentials))
-      .catch((error: unknown) => [String(error)]),
-    rehearseSessions({ nowMs: () => performance.now(), closeFd: closeSync, open }).catch(() => undefined),
-  ]);
+  const problems = await throwAwayCredentials(Date.now())
+    .then((credentials) => threads.rehearse(credentials))
+    .catch((error: unknown) => [String(error)]);
   const took = `${Math.round(performance.now() - startedMs)}ms`;
   log.debug("rehearsed", { took, error: problems.length === 0 ? null : problems.join("; ") });
 }

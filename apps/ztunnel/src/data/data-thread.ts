@@ -3,13 +3,14 @@ import { PolicyStore, decide } from "@lateen/policy";
 import { type Logging, createLogging } from "@lateen/telemetry";
 import { type Workload, WorkloadStore, buildBaggage } from "@lateen/workload-model";
 import type { CredentialsPem, FromThread, PodListener, ThreadStart, ToThread } from "../messages.ts";
+import type { StateFormat } from "../handover/state-format.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
 import { LineBatch } from "./line-batch.ts";
 import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
 import { Rehearsal } from "./moving/rehearsal.ts";
-import { ThreadMoves } from "./moving/thread-moves.ts";
+import { type MovesWorld, ThreadMoves } from "./moving/thread-moves.ts";
 import { PodProxy } from "./pod-proxy.ts";
 import type { ThreadContext } from "./thread-context.ts";
 import { Traffic } from "./traffic.ts";
@@ -27,6 +28,9 @@ export interface ThreadWorld {
   readonly duplicateFd: (fd: number) => number;
   /** Gives back memory that is only kept in case. */
   readonly rest: () => void;
+  /** Watches a descriptor in the path's own loop; null where it has none. */
+  readonly watch: MovesWorld["watch"];
+  readonly stateFormat: StateFormat;
 }
 
 /** Workloads are replaced when they change, so that what was built of one is good for as long as it is there. */
@@ -83,14 +87,7 @@ export class DataThread {
       randomHex: world.randomHex,
       baggage: rememberedBaggage(),
     };
-    this.#moves = new ThreadMoves({
-      path,
-      pods: this.#pods,
-      post: world.post,
-      clockMs: world.clockMs,
-      closeFd: world.closeFd,
-      duplicateFd: world.duplicateFd,
-    });
+    this.#moves = new ThreadMoves(this.#movesWorld(this.#pods, world.post));
     this.#tick();
   }
 
@@ -119,11 +116,9 @@ export class DataThread {
         return;
       case "rehearse":
         return this.#rehearse(message.credentials);
-      case "next-offer":
-      case "offer-outcome":
-      case "prepare":
-      case "run":
-      case "let-go":
+      case "give":
+      case "stop-giving":
+      case "take":
         return this.#moves.receive(message);
       case "stop-pod":
         if (this.#pods.get(message.uid)?.context.netns === message.netns) this.#stopPod(message.uid);
@@ -139,11 +134,17 @@ export class DataThread {
     }
   }
 
+  #movesWorld(pods: MovesWorld["pods"], post: MovesWorld["post"]): MovesWorld {
+    const { clockMs, closeFd, duplicateFd, watch, stateFormat: format } = this.#world;
+    return { path: this.#context.path, watch, pods, format, post, clockMs, closeFd, duplicateFd };
+  }
+
   #rehearse(credentials: CredentialsPem): void {
-    const { clockMs, closeFd, duplicateFd, post } = this.#world;
     const { path, config } = this.#context;
-    const done = (problem: string | null): void => post({ t: "rehearsed", problem });
-    new Rehearsal({ path, config, clockMs, closeFd, duplicateFd }, done).begin(credentials);
+    const done = (problem: string | null): void => this.#world.post({ t: "rehearsed", problem });
+    new Rehearsal({ path, config, moves: (pods, post) => new ThreadMoves(this.#movesWorld(pods, post)) }, done).begin(
+      credentials,
+    );
   }
 
   /** For whoever is sent them: ours may be closed before they arrive. */

@@ -1,20 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { closeSync } from "node:fs";
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import type { DataPath } from "@lateen/datapath";
-import { duplicateFd, socketFactory } from "@lateen/linux";
+import { closeStream, duplicateFd, socketFactory } from "@lateen/linux";
 import { collectGarbage } from "../collect-garbage.ts";
 import type { ThreadWork, ToThread } from "../messages.ts";
-import { DataThread } from "./data-thread.ts";
+import { loadStateFormat } from "../handover/state-format.ts";
+import { DataThread, type ThreadWorld } from "./data-thread.ts";
 import { randomHexSource } from "./random-hex.ts";
 
 // A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive. Only that
 // driver is loaded: the other would cost each thread another megabyte.
 const port = parentPort!;
 const { start, bell } = workerData as ThreadWork;
+const stateFormat = await loadStateFormat(start.stateFormatModule);
 
-const thread = (path: DataPath, rest: () => void): DataThread =>
+const thread = (path: DataPath, rest: () => void, watch: ThreadWorld["watch"]): DataThread =>
   new DataThread(
     {
       path,
@@ -23,16 +24,18 @@ const thread = (path: DataPath, rest: () => void): DataThread =>
       nowMicros: () => Date.now() * 1_000,
       post: (message) => port.postMessage(message),
       clockMs: () => Number(process.hrtime.bigint()) / 1e6,
-      closeFd: closeSync,
+      closeFd: closeStream,
       duplicateFd,
       rest,
+      watch,
+      stateFormat,
     },
     start,
   );
 
 if (bell === null) {
   const { portableDataPath } = await import("@lateen/datapath");
-  const portable = thread(portableDataPath({ sockets: socketFactory }), collectGarbage);
+  const portable = thread(portableDataPath({ sockets: socketFactory }), collectGarbage, null);
   port.on("message", (message: ToThread) => portable.receive(message));
 } else {
   const { FastDataPath, runByBell } = await import("@lateen/fast-datapath");
@@ -40,10 +43,11 @@ if (bell === null) {
     throw error;
   };
   const path = new FastDataPath({ onFault: (error) => fault(error) });
-  const fast = thread(path, () => {
+  const rest = (): void => {
     path.releaseSpare();
     collectGarbage();
-  });
+  };
+  const fast = thread(path, rest, (fd, run) => path.watch(fd, run));
   fault = (error) => fast.fault(error);
   runByBell(path, bell, port, (message) => fast.receive(message as ToThread)); // until the end
 }

@@ -12,6 +12,7 @@ import type { SocketStream } from "@lateen/datapath";
 import type { Authorization, Match } from "@lateen/policy";
 import type { Service, Workload } from "@lateen/workload-model";
 import { parseConfig } from "../config.ts";
+import { STATE_FORMAT } from "../handover/state-format.ts";
 import type { FromThread, IdentityState } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
 import { MemoryNetwork } from "./memory-data-path.test.support.ts";
@@ -178,8 +179,10 @@ export class Node {
         closeFd: () => undefined,
         duplicateFd: (fd) => fd,
         rest: () => undefined,
+        watch: null,
+        stateFormat: STATE_FORMAT,
       },
-      { config: config.value.data, logFormat: "text", levels: new Map() },
+      { config: config.value.data, logFormat: "text", levels: new Map(), stateFormatModule: null },
     );
   }
 

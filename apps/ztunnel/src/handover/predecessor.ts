@@ -1,20 +1,16 @@
-import { encodeCbor } from "@lateen/cbor";
+import { type Plain, encodeCbor } from "@lateen/cbor";
 import type { Kind, Offer } from "@lateen/handover";
 import { type SeqpacketListener, type SeqpacketSocket, listenSeqpacket } from "@lateen/linux";
-import type { Logger } from "@lateen/telemetry";
-import type { FromThread, PodListener, ToThread } from "../messages.ts";
+import type { Family, Logger } from "@lateen/telemetry";
+import type { Gave, PodListener, ToThread } from "../messages.ts";
 import { type Ending, type GiverOwner, GiverSession } from "./giver-session.ts";
+import { CHANNEL, PROCESS, encodeTotals } from "./process-offers.ts";
 import { type StateFormat, toVersion } from "./state-format.ts";
+import type { PeerJudge } from "./trusted-peer.ts";
 
 /** What only ztunnels of this file's kind give each other. */
 export const ROLE = "ztunnel";
-/** What the process itself listens on: the successor opens it once it was told to. */
-export const PROCESS = "";
-/** Between two looks at connections that cannot be moved at this moment: a handshake, a header block. */
-const RETRY_MS = 5;
-
-type Offered = Extract<FromThread, { t: "offer" }>;
-type Nothing = Extract<FromThread, { t: "no-offer" }>;
+const TOTALS = "totals";
 
 /** The data threads as a hand-over sees them. */
 export interface GivingThreads {
@@ -28,16 +24,19 @@ export interface GivingThreads {
 export interface PredecessorOptions {
   readonly threads: GivingThreads;
   readonly format: StateFormat;
-  readonly uid: number;
+  /** Why the process at the other end is not to be given anything, null when it is. */
+  readonly judge: PeerJudge;
   readonly nowMs: () => number;
   readonly closeFd: (fd: number) => void;
+  /** Two ends of a socket between two data threads. */
+  readonly openChannel: () => readonly [number, number];
+  /** What this process carries and has counted. */
+  readonly report: () => Promise<{ readonly connections: number; readonly families: readonly Family[] }>;
   /** Connections that still cannot be moved after this stay. */
   readonly patienceMs: number;
   readonly log: Logger;
   /** Lets the successor open what the process listens on, or takes it back. */
   readonly processListeners: (mode: "give" | "take-back") => void;
-  /** A successor is here: it will ask for what we have once it is ready to serve. */
-  readonly onSuccessor: () => void;
   /** A successor has everything: end. */
   readonly onDone: () => void;
 }
@@ -69,8 +68,9 @@ export class Predecessor implements Disposable {
 
   #trusts(socket: SeqpacketSocket): boolean {
     const { uid, pid } = socket.peer;
-    if (uid === this.#o.uid) return true;
-    this.#o.log.warn("a stranger was turned away from the hand-over socket", { uid, pid });
+    const reason = this.#o.judge(socket.peer);
+    if (reason === null) return true;
+    this.#o.log.warn("a stranger was turned away from the hand-over socket", { uid, pid, reason });
     socket[Symbol.dispose]();
     return false;
   }
@@ -79,7 +79,6 @@ export class Predecessor implements Disposable {
     const { log } = this.#o;
     const { pid } = socket.peer;
     log.info("a successor is here", { pid });
-    this.#o.onSuccessor();
     const giving = new Giving(socket, this.#o, signal);
     this.#giving = giving;
     const ending = await giving.run(signal);
@@ -90,13 +89,9 @@ export class Predecessor implements Disposable {
     return ending;
   }
 
-  /** What a data thread said. */
-  offered(index: number, message: Offered | Nothing): void {
-    const { threads, closeFd } = this.#o;
-    if (this.#giving !== null) return this.#giving.answer(index, message);
-    if (message.t !== "offer") return;
-    message.fds.forEach(closeFd);
-    threads.sendTo(index, { t: "offer-outcome", key: message.key, outcome: "kept" });
+  /** What became of a data thread's giving. */
+  gave(index: number, gave: Gave): void {
+    this.#giving?.gave(index, gave);
   }
 
   [Symbol.dispose](): void {
@@ -105,21 +100,23 @@ export class Predecessor implements Disposable {
   }
 }
 
-/** One hand-over. */
+/** One hand-over: listeners by this session, then a channel for each data thread, then what has been counted. */
 class Giving implements GiverOwner {
   /** Bundles that the successor took, and that it did not. */
   moved = 0;
   stayed = 0;
   readonly #o: PredecessorOptions;
   readonly #session: GiverSession;
-  /** Threads that owe an answer, and what the others said last: they have nothing to offer now. */
-  readonly #asked = new Set<number>();
-  readonly #idle = new Map<number, Nothing>();
-  readonly #outstanding = new Map<string, { readonly index: number; readonly key: number }>();
+  /** Channels on offer: the data thread of each, and our end. */
+  readonly #channels = new Map<string, { readonly index: number; readonly fd: number }>();
+  /** Data threads that are done. */
+  readonly #done = new Set<number>();
   #credit = 0;
   #version = 0;
-  #movingSinceMs = -1;
-  #timer: NodeJS.Timeout | null = null;
+  #nextThread = 0;
+  #left = 0;
+  #totals: "not yet" | "counting" | "counted" | "offered" = "not yet";
+  #families: readonly Family[] = [];
 
   constructor(socket: SeqpacketSocket, o: PredecessorOptions, signal: AbortSignal) {
     this.#o = o;
@@ -129,11 +126,11 @@ class Giving implements GiverOwner {
 
   async run(signal: AbortSignal): Promise<Ending> {
     const ending = await this.#session.run(signal);
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    if (ending.outcome === "lost") {
-      this.#o.threads.send({ t: "take-back-listeners" });
-      this.#o.processListeners("take-back");
-    }
+    if (ending.outcome !== "lost") return ending;
+    for (const { fd } of this.#channels.values()) this.#o.closeFd(fd);
+    this.#o.threads.send({ t: "stop-giving" });
+    this.#o.threads.send({ t: "take-back-listeners" });
+    this.#o.processListeners("take-back");
     return ending;
   }
 
@@ -148,93 +145,84 @@ class Giving implements GiverOwner {
     for (const [uid, listeners] of await this.#o.threads.listeners()) {
       const fds = listeners.map(({ fd }) => fd);
       const places = listeners.map(({ port, transparent }) => ({ port, transparent }));
-      this.#offer({ kind: "listeners", key: uid, name: uid, state: encodeCbor({ listeners: places }), fds });
+      this.#offer({ kind: "listeners", key: uid, name: uid, fds }, { listeners: places });
     }
-    this.#offer({ kind: "listeners", key: PROCESS, name: PROCESS, state: encodeCbor({}), fds: [] });
+    this.#offer({ kind: "listeners", key: PROCESS, name: PROCESS, fds: [] }, {});
     this.#session.listed();
   }
 
   want(count: number): void {
     this.#credit += count;
-    if (this.#movingSinceMs < 0) {
-      this.#movingSinceMs = this.#o.nowMs();
-      for (let i = 0; i < this.#o.threads.count; i++) this.#askThread(i, "first");
-    } else this.#ask();
+    this.#supply();
   }
 
   given(key: string, kind: Kind): void {
-    this.#settled(key, kind, "given");
-  }
-
-  kept(key: string, kind: Kind, why: string): void {
-    this.#o.log.debug("stays here", { what: key, kind, reason: why });
-    this.#settled(key, kind, "kept");
-  }
-
-  #settled(key: string, kind: Kind, outcome: "given" | "kept"): void {
-    const { threads, processListeners } = this.#o;
+    const { threads, processListeners, patienceMs } = this.#o;
     if (kind === "listeners") {
-      if (outcome === "kept") return;
       if (key === PROCESS) processListeners("give");
       else threads.send({ t: "lend-listeners", uid: key });
       return;
     }
-    const out = this.#outstanding.get(key);
-    this.#outstanding.delete(key);
-    if (out !== undefined) threads.sendTo(out.index, { t: "offer-outcome", key: out.key, outcome });
-    if (outcome === "given") this.moved += 1;
-    else this.stayed += 1;
-    this.#look();
+    if (key === TOTALS) return this.#session.exhausted(this.#left);
+    const channel = this.#channels.get(key);
+    this.#channels.delete(key);
+    if (channel === undefined) return;
+    threads.sendTo(channel.index, { t: "give", fd: channel.fd, version: this.#version, patienceMs });
   }
 
-  // ---- what the data threads offer
-
-  /** Asks every thread that may have something, one question at a time each. */
-  #ask(): void {
-    for (let i = 0; i < this.#o.threads.count; i++)
-      if (this.#credit > this.#asked.size && !this.#idle.has(i)) this.#askThread(i, "more");
+  kept(key: string, kind: Kind, why: string): void {
+    this.#o.log.debug("stays here", { what: key, kind, reason: why });
+    if (kind === "listeners") return;
+    if (key === TOTALS) return this.#session.exhausted(this.#left);
+    const channel = this.#channels.get(key);
+    this.#channels.delete(key);
+    if (channel === undefined) return;
+    this.#o.closeFd(channel.fd);
+    this.#done.add(channel.index);
+    this.#supply();
   }
 
-  #askThread(index: number, mode: "first" | "more"): void {
-    if (this.#asked.has(index)) return;
-    this.#asked.add(index);
-    this.#o.threads.sendTo(index, { t: "next-offer", mode });
-  }
+  // ---- what is offered
 
-  answer(index: number, message: Offered | Nothing): void {
-    this.#asked.delete(index);
-    if (message.t === "no-offer") {
-      this.#idle.set(index, message);
-      return this.#look();
+  #supply(): void {
+    const { threads, openChannel } = this.#o;
+    for (; this.#credit > 0 && this.#nextThread < threads.count; this.#nextThread++) {
+      const [own, theirs] = openChannel();
+      const key = `thread ${this.#nextThread}`;
+      this.#channels.set(key, { index: this.#nextThread, fd: own });
+      this.#credit -= 1;
+      this.#offer({ kind: "connections", key, name: PROCESS, fds: [theirs] }, CHANNEL);
     }
-    const { key, uid, state, fds } = message;
-    const name = `${index}:${key}`;
+    if (this.#done.size < threads.count) return;
+    if (this.#totals === "not yet") void this.#count();
+    if (this.#totals !== "counted" || this.#credit === 0) return;
+    this.#totals = "offered";
     this.#credit -= 1;
-    this.#outstanding.set(name, { index, key });
-    this.#offer({ kind: "connections", key: name, name: uid, state, fds });
-    this.#ask();
+    this.#offer({ kind: "connections", key: TOTALS, name: PROCESS, fds: [] }, encodeTotals(this.#families));
   }
 
-  #offer(offer: Offer): void {
-    const state = toVersion(this.#o.format, this.#version, offer.kind, offer.state);
-    this.#session.offer(state.ok ? { ...offer, state: state.value } : { ...offer, state: NOTHING });
+  /** Nothing is served here any more but what stays, and nobody can ask for what has been counted but the successor. */
+  async #count(): Promise<void> {
+    this.#totals = "counting";
+    const { connections, families } = await this.#o.report();
+    this.#left = connections;
+    this.#families = families;
+    this.#totals = "counted";
+    this.#supply();
   }
 
-  /** Nobody has anything to offer and nothing is under way: that is all, or it is tried again soon. */
-  #look(): void {
-    const { threads, nowMs, patienceMs } = this.#o;
-    if (this.#idle.size < threads.count || this.#outstanding.size > 0 || this.#timer !== null) return;
-    let [later, left] = [0, 0];
-    for (const said of this.#idle.values()) {
-      later += said.later;
-      left += said.left;
-    }
-    if (later === 0 || nowMs() - this.#movingSinceMs > patienceMs) return this.#session.exhausted(left);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#idle.clear();
-      this.#ask();
-    }, RETRY_MS);
+  gave(index: number, { moved, kept, outcome, why }: Gave): void {
+    this.moved += moved;
+    this.stayed += kept;
+    if (outcome !== "done")
+      this.#o.log.warn("a data thread gave not everything", { thread: index, outcome, reason: why });
+    this.#done.add(index);
+    this.#supply();
+  }
+
+  #offer(offer: Omit<Offer, "state">, own: Plain): void {
+    const state = toVersion(this.#o.format, this.#version, offer.kind, encodeCbor(own));
+    this.#session.offer({ ...offer, state: state.ok ? state.value : NOTHING });
   }
 }
 

@@ -21,6 +21,12 @@ export const STATE_FORMAT: StateFormat = {
   read: (_version, _kind, state) => state,
 };
 
+/** @param module URL of a module that exports another `STATE_FORMAT`, null for this one: each thread loads it for itself */
+export async function loadStateFormat(module: string | null): Promise<StateFormat> {
+  if (module === null) return STATE_FORMAT;
+  return ((await import(module)) as { readonly STATE_FORMAT: StateFormat }).STATE_FORMAT;
+}
+
 function rewritten(state: Uint8Array, rewrite: (value: Plain) => Plain): Result<Uint8Array> {
   const value = decodeCbor(state);
   return value.ok ? ok(encodeCbor(rewrite(value.value))) : value;

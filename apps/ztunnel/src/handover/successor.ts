@@ -1,16 +1,17 @@
 import { type Reader, decodeCbor, readPlain } from "@lateen/cbor";
 import { type Result, fail, ok } from "@lateen/errors";
 import { type PeerCredentials, connectSeqpacket } from "@lateen/linux";
-import type { Logger } from "@lateen/telemetry";
-import type { FromThread, PodListener, ToThread } from "../messages.ts";
+import type { Family, Logger } from "@lateen/telemetry";
+import type { PodListener, ToThread, Took } from "../messages.ts";
 import type { Ending } from "./giver-session.ts";
-import { PROCESS, ROLE } from "./predecessor.ts";
+import { ROLE } from "./predecessor.ts";
+import { PROCESS, decodeProcessOffer } from "./process-offers.ts";
 import { type StateFormat, fromVersion } from "./state-format.ts";
 import { type Offered, type TakerOwner, TakerSession } from "./taker-session.ts";
 import { type Summary, summarize } from "./summary.ts";
 
-/** Bundles under way at a time: enough to keep both processes busy, few enough that none stands still for long. */
-const WINDOW = 8;
+/** Channels that may be on offer at a time. */
+const WINDOW = 64;
 
 export interface SuccessorOptions {
   readonly program: string;
@@ -21,9 +22,9 @@ export interface SuccessorOptions {
   readonly closeFd: (fd: number) => void;
   readonly log: Logger;
   readonly threads: { readonly count: number; sendTo(index: number, message: ToThread): void };
+  /** What has been counted before, of which this process's own counts are to be the continuation. */
+  readonly onTotals: (families: readonly Family[]) => void;
 }
-
-type Moved = Extract<FromThread, { t: "moved" }>;
 
 /** A pod's listeners on offer. */
 interface Lent {
@@ -47,15 +48,15 @@ export class Successor implements TakerOwner {
   readonly #ended = Promise.withResolvers<number>();
   readonly #over = Promise.withResolvers<Ending>();
   readonly #lent = new Map<string, Lent>();
-  /** The thread that each bundle went to. */
-  readonly #bundles = new Map<number, number>();
-  readonly #moved: Moved[] = [];
-  #running = 0;
+  readonly #took: Took[] = [];
+  /** Channels over which a data thread takes. */
+  #channels = 0;
+  readonly #quiet = Promise.withResolvers<void>();
+  #totals: { readonly id: number; readonly families: readonly Family[] } | null = null;
   #processId: number | null = null;
   #version = 0;
   #asked = false;
   #next = 0;
-  #declined = 0;
   #left: number | null = null;
 
   /** @throws MeshError UNAVAILABLE when nobody listens there */
@@ -105,35 +106,28 @@ export class Successor implements TakerOwner {
     openProcessListeners();
     this.#session.move(WINDOW);
     const startedMs = this.#o.nowMs();
-    const left = await Promise.race([this.#ended.promise, this.#over.promise.then(() => null)]);
-    this.#left = left;
+    this.#left = await Promise.race([this.#ended.promise, this.#over.promise.then(() => null)]);
     this.#goodbye();
     const { outcome, why } = await this.#over.promise;
-    return summarize(this.#moved, {
-      outcome,
-      why,
-      left: left ?? -1,
-      declined: this.#declined,
-      tookMs: this.#o.nowMs() - startedMs,
-    });
+    if (this.#channels > 0) await this.#quiet.promise; // each ends soon after the process at its other end
+    return summarize(this.#took, { outcome, why, left: this.#left ?? -1, tookMs: this.#o.nowMs() - startedMs });
   }
 
-  // ---- what the data threads said
-
-  prepared(id: number, error: string | null): void {
-    if (error !== null) this.#settle(id, error);
-    this.#session.decide(id, error);
-  }
-
-  moved(message: Moved): void {
-    this.#moved.push(message);
-    this.#running -= 1;
+  /** A data thread has taken all that came over a channel. */
+  took(took: Took): void {
+    const { log } = this.#o;
+    this.#took.push(took);
+    for (const reason of took.declined) log.warn("a connection stays with the predecessor", { reason });
+    if (took.outcome !== "done")
+      log.warn("a data thread took not everything", { outcome: took.outcome, reason: took.why });
+    this.#channels -= 1;
+    if (this.#channels === 0) this.#quiet.resolve();
     this.#goodbye();
   }
 
   /** When everything that was offered runs here, or stays there. */
   #goodbye(): void {
-    if (this.#left !== null && this.#bundles.size === 0 && this.#running === 0) this.#session.bye();
+    if (this.#left !== null && this.#channels === 0) this.#session.bye();
   }
 
   // ---- TakerOwner
@@ -147,9 +141,10 @@ export class Successor implements TakerOwner {
   offered(offer: Offered): void {
     const state = fromVersion(this.#o.format, this.#version, offer.kind, offer.state);
     if (!state.ok) return this.#decline(offer, state.error.message);
-    if (offer.name === PROCESS) this.#processId = offer.id;
+    if (offer.name === PROCESS && offer.kind === "listeners") this.#processId = offer.id;
     else if (!this.#o.takes) this.#decline(offer, "the successor's driver cannot take it over");
-    else if (offer.kind === "connections") this.#prepare(offer, state.value);
+    else if (offer.name === PROCESS) this.#ofProcess(offer, state.value);
+    else if (offer.kind === "connections") this.#decline(offer, "connections come over channels");
     else {
       const listeners = podListeners(state.value, offer.fds);
       if (listeners.ok) this.#lent.set(offer.name, { id: offer.id, listeners: listeners.value });
@@ -162,32 +157,27 @@ export class Successor implements TakerOwner {
     this.#session.decide(offer.id, why);
   }
 
-  #prepare({ id, name, fds }: Offered, state: Uint8Array): void {
-    const index = this.#next++ % this.#o.threads.count;
-    this.#bundles.set(id, index);
-    this.#o.threads.sendTo(index, { t: "prepare", id, uid: name, state, fds });
+  #ofProcess(offer: Offered, state: Uint8Array): void {
+    const { threads } = this.#o;
+    const read = decodeProcessOffer(state);
+    const [fd, ...more] = offer.fds;
+    if (!read.ok) return this.#decline(offer, read.error.message);
+    if ((fd !== undefined) !== (read.value.t === "channel") || more.length > 0)
+      return this.#decline(offer, "it has another number of descriptors than it needs");
+    if (read.value.t === "totals") this.#totals = { id: offer.id, families: read.value.families };
+    if (fd !== undefined) {
+      this.#channels += 1;
+      threads.sendTo(this.#next++ % threads.count, { t: "take", fd, version: this.#version });
+    }
+    this.#session.decide(offer.id, null);
   }
 
+  /** Channels speak for themselves. */
   committed(id: number): void {
-    const index = this.#bundles.get(id);
-    this.#bundles.delete(id);
-    if (index === undefined) return;
-    this.#running += 1;
-    this.#o.threads.sendTo(index, { t: "run", id });
+    if (this.#totals?.id === id) this.#o.onTotals(this.#totals.families);
   }
 
-  letGo(id: number): void {
-    const index = this.#bundles.get(id);
-    this.#bundles.delete(id);
-    if (index !== undefined) this.#o.threads.sendTo(index, { t: "let-go", id });
-  }
-
-  #settle(id: number, why: string): void {
-    this.#bundles.delete(id);
-    this.#declined += 1;
-    this.#o.log.warn("a connection stays with the predecessor", { reason: why });
-    this.#goodbye();
-  }
+  letGo(): void {}
 
   listed(): void {
     this.#listed.resolve();

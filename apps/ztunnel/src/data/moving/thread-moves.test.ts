@@ -1,0 +1,149 @@
+import { readdirSync } from "node:fs";
+import process from "node:process";
+import type { Plain } from "@lateen/cbor";
+import { seqpacketDescriptors } from "@lateen/linux";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { STATE_FORMAT, type StateFormat } from "../../handover/state-format.ts";
+import { MemoryNetwork } from "../memory-data-path.test.support.ts";
+import { ThreadMoves } from "./thread-moves.ts";
+import { TwoProcesses } from "./two-processes.test.support.ts";
+
+/** Four in the tunnel, seen at both of its ends, and one without. */
+const CARRIED = 9;
+const BUNDLES = 3;
+
+describe.skipIf(process.platform !== "linux")("connections of a data thread", () => {
+  let two: TwoProcesses;
+  beforeEach(async () => {
+    two = await TwoProcesses.begin();
+  });
+  afterEach(() => two[Symbol.dispose]());
+
+  test("go on in another process, with all that was under way and all that was counted", async () => {
+    const next = two.process();
+    two.say(200_000);
+    const { gave, took } = await two.move(two.first, next);
+    expect(gave).toEqual({ outcome: "done", why: "", moved: BUNDLES, kept: 0, left: 0 });
+    expect(took).toMatchObject({ outcome: "done", left: 0, declined: [] });
+    expect(took.bundles.map(({ connections, tunnel }) => [connections, tunnel])).toEqual([
+      [1, false],
+      [4, true],
+      [4, true],
+    ]);
+    two.say(1_000);
+    expect(await two.answered()).toEqual([]);
+    expect([two.first.carried, next.carried]).toEqual([0, CARRIED]);
+  });
+
+  test("go to and fro under load, and no byte is lost", async () => {
+    let [from, to] = [two.first, two.process()];
+    for (let i = 0; i < 40; i++) {
+      two.say(i % 3 === 0 ? 150_000 : 500);
+      expect((await two.move(from, to)).gave).toMatchObject({ outcome: "done", moved: BUNDLES, left: 0 });
+      [from, to] = [to, from];
+    }
+    expect(await two.answered()).toEqual([]);
+  });
+
+  test("are all somewhere when the socket between the processes breaks, after however many messages", async () => {
+    for (let messages = 0; messages < 18; messages++) {
+      const next = two.process();
+      two.say(20_000);
+      const { gave, took } = await two.moveCutAfter(messages, two.first, next);
+      expect(took.bundles).toHaveLength(gave.moved); // neither claims what the other has
+      expect(await two.answered()).toEqual([]);
+      expect(two.first.carried + next.carried).toBe(CARRIED);
+      // Back, for the next time.
+      expect((await two.move(next, two.first)).gave).toMatchObject({ outcome: "done", left: 0 });
+    }
+    expect(await two.answered()).toEqual([]);
+  });
+
+  test("leave no descriptor behind", async () => {
+    const next = two.process();
+    await two.move(two.first, next);
+    await two.move(next, two.first);
+    const open = (): number => readdirSync("/proc/self/fd").length;
+    const before = open();
+    for (let messages = 2; messages < 12; messages += 3) {
+      await two.moveCutAfter(messages, two.first, next);
+      await two.move(next, two.first);
+    }
+    expect(open()).toBe(before);
+    expect(await two.answered()).toEqual([]);
+  });
+
+  test("stay where they are when they are not wanted, and are offered again to the next", async () => {
+    const stranger = two.process();
+    (stranger.pods as Map<string, unknown>).clear();
+    const { gave, took } = await two.move(two.first, stranger);
+    expect(gave).toMatchObject({ outcome: "done", moved: 0, kept: BUNDLES, left: CARRIED });
+    expect(took).toMatchObject({ outcome: "done", left: CARRIED });
+    expect(new Set(took.declined)).toEqual(new Set(["this pod is not served here"]));
+    two.say(1_000);
+    expect(await two.answered()).toEqual([]);
+    expect((await two.move(two.first, two.process())).gave).toMatchObject({ moved: BUNDLES, left: 0 });
+  });
+
+  test("stay where they are when both speak different formats", async () => {
+    const next = two.process();
+    const { gave, took } = await two.move(two.first, next, { give: 1, take: 2 });
+    expect([gave.outcome, took.outcome, gave.left]).toEqual(["refused", "refused", CARRIED]);
+    two.say(1_000);
+    expect(await two.answered()).toEqual([]);
+    expect(two.first.carried).toBe(CARRIED);
+  });
+
+  test("go over in the format that both know", async () => {
+    const seen: number[] = [];
+    const later: StateFormat = {
+      versions: { newest: 2, oldest: 1 },
+      own: STATE_FORMAT.own,
+      write: (version, _kind, own) => (seen.push(version), version === 2 ? { later: own } : own),
+      read: (version, _kind, state) => (version === 2 ? (state as { later: Plain }).later : state),
+    };
+    const [one, other] = [two.process(later), two.process(later)];
+    await two.move(two.first, one);
+    two.say(5_000);
+    expect((await two.move(one, other, { give: 2, take: 2 })).gave).toMatchObject({ moved: BUNDLES, left: 0 });
+    expect(await two.answered()).toEqual([]);
+    expect(seen).toEqual([2, 2, 2]);
+    await two.move(other, two.first);
+    two.say(5_000);
+    expect(await two.answered()).toEqual([]);
+  });
+
+  test("are given no more once it is told to stop", async () => {
+    const [ours, theirs] = seqpacketDescriptors();
+    const next = two.process();
+    two.first.moves.receive({ t: "give", fd: ours, version: 1, patienceMs: 5_000 });
+    two.first.moves.receive({ t: "stop-giving" });
+    next.moves.receive({ t: "take", fd: theirs, version: 1 });
+    two.say(1_000);
+    expect(await two.answered()).toEqual([]);
+    expect(two.first.gave).toMatchObject([{ outcome: "lost", moved: 0, left: CARRIED }]);
+    expect(next.took).toMatchObject([{ outcome: "lost", bundles: [] }]);
+  });
+});
+
+test("a driver that moves nothing says so, and closes what it was given", () => {
+  const posted: unknown[] = [];
+  const closed: number[] = [];
+  const moves = new ThreadMoves({
+    path: new MemoryNetwork(),
+    watch: null,
+    pods: new Map(),
+    format: STATE_FORMAT,
+    post: (message) => posted.push(message),
+    clockMs: () => 0,
+    closeFd: (fd) => closed.push(fd),
+    duplicateFd: (fd) => fd,
+  });
+  moves.receive({ t: "give", fd: 10, version: 1, patienceMs: 1 });
+  moves.receive({ t: "take", fd: 11, version: 1 });
+  expect(posted).toMatchObject([
+    { t: "gave", gave: { outcome: "refused" } },
+    { t: "took", took: { outcome: "refused" } },
+  ]);
+  expect(closed).toEqual([10, 11]);
+});
