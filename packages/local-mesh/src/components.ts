@@ -92,6 +92,8 @@ export function ztunnelComponent(o: {
   readonly folders: MeshFolders;
   readonly node: NodePlan;
   readonly topology: TopologyPlan;
+  /** Of the user, by the names of the environment. */
+  readonly settings: Readonly<Record<string, string>>;
 }): Component {
   const folder = nodeFolder(o.folders, o.node);
   const discovery = `https://${o.topology.control.v4}:${DISCOVERY_PORT}`;
@@ -102,6 +104,8 @@ export function ztunnelComponent(o: {
     netns: o.netns,
     folder,
     env: {
+      RUST_LOG: "info",
+      ...o.settings,
       XDS_ADDRESS: discovery,
       CA_ADDRESS: discovery,
       XDS_ROOT_CA: root,
@@ -118,7 +122,6 @@ export function ztunnelComponent(o: {
       POD_NAMESPACE: SYSTEM_NAMESPACE,
       SERVICE_ACCOUNT: "ztunnel",
       INSTANCE_IP: o.node.fabric.v4,
-      RUST_LOG: "info",
     },
   };
 }

@@ -47,6 +47,8 @@ export interface DaemonOptions {
   readonly manifests: string | null;
   readonly nodes: number;
   readonly entries: EntryPoints;
+  /** Settings of every ztunnel by the names of its environment; what the mesh itself decides cannot be set. */
+  readonly ztunnelEnv?: Readonly<Record<string, string>>;
 }
 
 /** For a successor to start, learn the model and take over, and for the old one to drain what stayed with it. */
@@ -224,6 +226,7 @@ export class Daemon implements AsyncDisposable {
           folders,
           node: node.plan,
           topology: this.#topology,
+          settings: this.#o.ztunnelEnv ?? {},
         }),
       ),
     );

@@ -26,6 +26,7 @@ const ASKED: readonly Asked[] = [
   { of: "lateen/ztunnel", metrics: ["p50AddedMs1000"], atMost: 0.9 },
   { of: "lateen/ztunnel", metrics: ["p99AddedMs1000"], atMost: 1.1 },
   { of: "lateen/ztunnel", metrics: ["newConnsPerSec"], atLeast: 1 },
+  { of: "lateen/ztunnel", metrics: ["handshakesPerSec"], atLeast: 0.8 },
 ];
 
 /** What is missed, one line each; medians count. A figure that was not measured is not asked for. */

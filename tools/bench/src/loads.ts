@@ -31,7 +31,10 @@ export const LOADS = {
   latency,
   connections,
   small,
+  handshakes,
 } as const;
+/** Loads that need a tunnel for each connection: they run on meshes whose proxies share none. */
+export const UNSHARED_LOADS: ReadonlySet<LoadName> = new Set(["handshakes"]);
 export const DEFAULT_LOADS: readonly LoadName[] = ["bulk", "requests", "latency", "connections"];
 
 export const costOf = (on: Track): ProcessCost => processCost(on.pids);
@@ -108,6 +111,17 @@ async function small(on: Track): Promise<Metrics> {
     Object.assign(metrics, perProxy(on, `cpuUsPerMessage${size}B`, (cpuSec * 1e6) / count));
   }
   return metrics;
+}
+
+const WAVE_CLIENT = fileURLToPath(new URL("./wave-client.ts", import.meta.url));
+const WAVE = 64;
+
+/** Connections in waves, each with a tunnel of its own: a full handshake with both certificates, twice the proxies' work. */
+async function handshakes(on: Track): Promise<Metrics> {
+  const argv = ["node", WAVE_CLIENT, on.server, `${ECHO_PORT}`, `${WAVE}`, `${on.seconds}`];
+  const [out, cpuSec] = await timed(on, () => on.mesh.exec(on.client, argv));
+  const { count, seconds } = JSON.parse(out) as { readonly count: number; readonly seconds: number };
+  return { handshakesPerSec: count / seconds, ...perProxy(on, "cpuUsPerHandshake", (cpuSec * 1e6) / count) };
 }
 
 const IDLE_CLIENT = fileURLToPath(new URL("./idle-client.ts", import.meta.url));

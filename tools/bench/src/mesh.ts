@@ -59,14 +59,22 @@ export class BenchMesh implements AsyncDisposable {
     this.#home = home;
   }
 
-  /** @param o.ztunnel a node proxy to run in place of ours, null for ours */
+  /**
+   * @param o.ztunnel a node proxy to run in place of ours, null for ours
+   * @param o.settings of the node proxies, by the names of their environment
+   */
   static async up(
     name: string,
     folder: string,
-    o: { readonly stateHome: string; readonly ztunnel: string | null },
+    o: {
+      readonly stateHome: string;
+      readonly ztunnel: string | null;
+      readonly settings?: Readonly<Record<string, string>>;
+    },
   ): Promise<BenchMesh> {
     const mesh = new BenchMesh(name, o.stateHome);
-    const proxy = o.ztunnel === null ? [] : ["--ztunnel", o.ztunnel];
+    const settings = Object.entries(o.settings ?? {}).flatMap(([k, v]) => ["--ztunnel-env", `${k}=${v}`]);
+    const proxy = [...(o.ztunnel === null ? [] : ["--ztunnel", o.ztunnel]), ...settings];
     try {
       await mesh.ctl(["local", "up", "--mesh", name, "-f", folder, "--nodes", "2", ...proxy], { timeoutMs: 120_000 });
     } catch (error) {

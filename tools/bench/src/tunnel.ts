@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeBenchMesh } from "./bench-mesh.ts";
-import { type LoadName, LOADS, type Metrics, type Track, costOf, idle } from "./loads.ts";
+import { type LoadName, LOADS, type Metrics, type Track, UNSHARED_LOADS, costOf, idle } from "./loads.ts";
 import { BenchMesh } from "./mesh.ts";
 import { describeMachine, machineTime } from "./process-cost.ts";
 import { profileLoad } from "./profile.ts";
@@ -75,7 +75,12 @@ const rotated = <T>(items: readonly T[], by: number): readonly T[] => {
 interface Contestant {
   readonly variant: Variant;
   readonly mesh: BenchMesh;
+  /** The same without shared tunnels; null while no load asks for it. */
+  readonly unshared: BenchMesh | null;
 }
+
+/** Each connection has a tunnel of its own, and none is kept. */
+const UNSHARED = { POOL_MAX_STREAMS_PER_CONNECTION: "1", POOL_UNUSED_RELEASE_TIMEOUT: "5ms" };
 
 /**
  * The tunnel bench: every variant in each round, on equal topologies, within one run. `ZTUNNEL_BIN` names a foreign node proxy
@@ -89,13 +94,18 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
   const before = machineTime();
   try {
     const folder = writeBenchMesh(home, fortio);
-    await using mesh = await BenchMesh.up("bench", folder, { stateHome: home, ztunnel: null });
-    const contestants: Contestant[] = VARIANTS.map((variant) => ({ variant, mesh }));
+    await using meshes = new AsyncDisposableStack();
+    const up = async (name: string, ztunnel: string | null): Promise<Omit<Contestant, "variant">> => {
+      const how = { stateHome: home, ztunnel };
+      const mesh = meshes.use(await BenchMesh.up(name, folder, how));
+      if (!o.loads.some((load) => UNSHARED_LOADS.has(load))) return { mesh, unshared: null };
+      return { mesh, unshared: meshes.use(await BenchMesh.up(`${name}1`, folder, { ...how, settings: UNSHARED })) };
+    };
+    const ours = await up("bench", null);
+    const contestants: Contestant[] = VARIANTS.map((variant) => ({ variant, ...ours }));
     const real = process.env["ZTUNNEL_BIN"] ?? "";
-    await using foreign =
-      real === "" ? null : await BenchMesh.up("foreign", folder, { stateHome: home, ztunnel: real });
-    if (foreign !== null)
-      contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, mesh: foreign });
+    if (real !== "")
+      contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, ...(await up("foreign", real)) });
     const chosen = contestants.filter(({ variant }) => o.only.length === 0 || o.only.includes(variant.name));
     const results = await runRounds(chosen, fortio, o);
     const after = machineTime();
@@ -105,7 +115,7 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
   }
 }
 
-const trackOf = ({ variant, mesh }: Contestant, fortio: string, seconds: number): Track => ({
+const trackOf = ({ variant, mesh }: Pick<Contestant, "variant" | "mesh">, fortio: string, seconds: number): Track => ({
   mesh,
   client: variant.client,
   server: variant.server,
@@ -120,10 +130,16 @@ export async function profileTunnel(o: Pick<TunnelOptions, "seconds" | "loads">)
   const fortio = await fortioProgram();
   const home = mkdtempSync(join(tmpdir(), "lateen-bench-"));
   try {
-    await using mesh = await BenchMesh.up("profile", writeBenchMesh(home, fortio), { stateHome: home, ztunnel: null });
-    const track = trackOf({ variant: LATEEN, mesh }, fortio, o.seconds);
+    const folder = writeBenchMesh(home, fortio);
     let text = "";
-    for (const load of o.loads) text += await profileLoad(mesh, load, () => LOADS[load](track));
+    for (const unshared of [false, true]) {
+      const loads = o.loads.filter((load) => UNSHARED_LOADS.has(load) === unshared);
+      if (loads.length === 0) continue;
+      const settings = unshared ? UNSHARED : {};
+      await using mesh = await BenchMesh.up("profile", folder, { stateHome: home, ztunnel: null, settings });
+      const track = trackOf({ variant: LATEEN, mesh }, fortio, o.seconds);
+      for (const load of loads) text += await profileLoad(mesh, load, () => LOADS[load](track));
+    }
     return text;
   } finally {
     rmSync(home, { recursive: true, force: true });
@@ -136,7 +152,14 @@ async function runRounds(contestants: readonly Contestant[], fortio: string, o: 
     for (const contestant of rotated(contestants, round)) {
       const { name } = contestant.variant;
       process.stderr.write(`round ${round + 1} of ${o.rounds}: ${name}\n`);
-      const metrics = await runLoads(trackOf(contestant, fortio, o.seconds), o.loads);
+      const { variant, mesh, unshared } = contestant;
+      const on = (of: BenchMesh): Track => trackOf({ variant, mesh: of }, fortio, o.seconds);
+      const metrics = await runLoads(
+        on(mesh),
+        o.loads.filter((load) => !UNSHARED_LOADS.has(load)),
+      );
+      for (const load of o.loads)
+        if (UNSHARED_LOADS.has(load)) Object.assign(metrics, await LOADS[load](on(unshared ?? mesh)));
       results.set(name, [...(results.get(name) ?? []), metrics]);
     }
   // Last: memory does not come back at once.

@@ -1,6 +1,7 @@
 import type { MeshClient } from "@lateen/local-mesh";
 import { type Command, type Flag, Interruption, type Terminal, UsageError } from "../command.ts";
 import { clientOf, meshFlag, namespaceFlag, withNamespace } from "./mesh-access.ts";
+import { pairs } from "./name-values.ts";
 
 const envFlag: Flag = {
   type: "string",
@@ -122,16 +123,6 @@ async function attached(
     },
   );
   return await Promise.race([ended, askedTwice]);
-}
-
-function pairs(texts: readonly string[], flag: string): Record<string, string> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const equals = text.indexOf("=");
-      if (equals <= 0) throw new UsageError(`invalid argument "${text}" for ${flag}: need NAME=VALUE`);
-      return [text.slice(0, equals), text.slice(equals + 1)];
-    }),
-  );
 }
 
 function definite(env: Terminal["env"]): Record<string, string> {

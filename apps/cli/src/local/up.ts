@@ -14,6 +14,7 @@ import {
 import process from "node:process";
 import { type Command, EXIT, type Given, type Terminal, UsageError } from "../command.ts";
 import { entryPoints, foldersOf, meshFlag } from "./mesh-access.ts";
+import { pairs } from "./name-values.ts";
 import { type KeepOptions, startKeeper, untilUp } from "./start-mesh.ts";
 
 export const up: Command = {
@@ -32,6 +33,10 @@ export const up: Command = {
     foreground: { type: "boolean", help: "stay, show the log, and take the mesh down at Ctrl-C" },
     timeout: { type: "string", value: "SECONDS", default: "60", help: "how long to wait until it is up" },
     ztunnel: { type: "string", value: "FILE", help: "run this node proxy, such as Istio's, in place of Lateen's" },
+    "ztunnel-env": {
+      ...{ type: "string", value: "NAME=VALUE", multiple: true },
+      help: "setting of the node proxies, such as RUST_LOG=debug (repeatable)",
+    },
   },
   cleansUp: true,
   run,
@@ -92,6 +97,7 @@ function daemonOptions(given: Given, terminal: Terminal): DaemonOptions {
     folders: foldersOf(given, terminal),
     manifests: manifestFolder(path.resolve(terminal.cwd, folder)),
     nodes: nodeCount(given.text("nodes")),
+    ztunnelEnv: pairs(given.texts("ztunnel-env"), "--ztunnel-env"),
     entries: withZtunnel(entryPoints(), given.text("ztunnel"), terminal.cwd),
   };
 }
