@@ -29,8 +29,11 @@ export interface Place {
 /** Everything that can happen, each once per change: no interest ever needs changing, and nothing is reported in vain again. */
 const EVERY_EDGE = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 const MAX_EVENTS = 512;
-/** Bytes received in one turn lie here until they were sent on. A little less than 16 records, so that heads fit in. */
-const RECEIVE_BYTES = 262_144;
+/**
+ * Bytes received in one turn lie here until they were sent on. A little less than 16 records hold, so that frame heads fit in: a
+ * few bytes more would make a record, and a call to send it, of their own.
+ */
+const RECEIVE_BYTES = 16 * 16_384 - 144;
 /** A read gets at least this much room; else what is collected leaves first. */
 const MIN_READ = 65_536;
 const STAGE_BYTES = 65_536;

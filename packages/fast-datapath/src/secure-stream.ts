@@ -167,6 +167,18 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
 
   #seal(bytes: Uint8Array): void {
     const { sealer } = this.#records;
+    const { received, receivedView } = this.#loop;
+    if (bytes.buffer === receivedView.buffer) {
+      // Just received: sealed from where it lies.
+      const from = bytes.byteOffset - receivedView.byteOffset;
+      const to = from + bytes.length;
+      for (let at = from; at < to;) {
+        const block = this.#block ?? this.#takeBlock();
+        at = sealer.writeFrom(block, received, at, to);
+        if (at < to) this.#send(block);
+      }
+      return;
+    }
     for (let at = 0; at < bytes.length;) {
       const block = this.#block ?? this.#takeBlock();
       at = sealer.write(block, bytes, at);

@@ -8,6 +8,7 @@ export {
   MAX_CONTENT,
   MAX_PROTECTED,
   OVERHEAD,
+  type Gathered,
   type RecordCipher,
   SEALED_RECORD_BYTES,
   TAG_BYTES,

@@ -19,6 +19,14 @@ export interface Block {
   readonly bytes: Uint8Array;
 }
 
+/** Content of a record that is partly in its place behind the header already; the rest follows from another memory. */
+export interface Gathered<M extends Block> {
+  inPlace: number;
+  source: M;
+  from: number;
+  length: number;
+}
+
 /**
  * Seals or opens records in place under one key. The nonce is the IV with the sequence number (below 2^53) in its last eight
  * bytes, by exclusive or; the 5-byte header is what is authenticated beside the content.
@@ -27,6 +35,11 @@ export interface Block {
 export interface RecordCipher<M extends Block> {
   /** Encrypts `length` bytes behind the header at `at`, and writes the tag behind them. */
   seal(memory: M, at: number, length: number, sequence: number): void;
+  /**
+   * The same for content of which a part still lies elsewhere: encrypts that part on its way into place, which saves a copy. The
+   * one byte behind the content, its type, is in place.
+   */
+  sealFrom(memory: M, at: number, content: Readonly<Gathered<M>>, sequence: number): void;
   /**
    * Verifies and decrypts the record whose header is at `at` and whose ciphertext, tag included, has `length` bytes.
    * @returns false when it does not verify; what then stands in memory is meaningless

@@ -1,7 +1,15 @@
 import { Code, MeshError } from "@lateen/errors";
 import { Alert } from "./alerts.ts";
 import type { OutputBlock } from "./output-block.ts";
-import { type Block, ContentType, HEADER_BYTES, MAX_CONTENT, OVERHEAD, TAG_BYTES } from "./record-format.ts";
+import {
+  type Block,
+  ContentType,
+  type Gathered,
+  HEADER_BYTES,
+  MAX_CONTENT,
+  OVERHEAD,
+  TAG_BYTES,
+} from "./record-format.ts";
 import type { Traffic } from "./traffic.ts";
 
 const KEY_UPDATE = Uint8Array.of(24, 0, 0, 1, 0);
@@ -18,6 +26,8 @@ export class RecordSealer<M extends Block> {
   /** close_notify or a fatal alert was sealed: nothing may follow. */
   ended: boolean;
   readonly #updateAfter: number;
+  /** Of the record being sealed from elsewhere; null before the first. */
+  #gathered: Gathered<M> | null = null;
 
   constructor(
     traffic: Traffic<M>,
@@ -49,6 +59,29 @@ export class RecordSealer<M extends Block> {
       block.append(bytes, at, at + part);
       at += part;
       if (block.open === MAX_CONTENT) this.#sealOpen(block);
+    }
+    return at;
+  }
+
+  /**
+   * As `write`, but the content lies in a memory that the cipher can read: what fills a record is sealed from there without
+   * being copied, the rest stays open as with `write`.
+   * @returns where in `source` it stopped: `to`, or less when the block is full
+   */
+  writeFrom(block: OutputBlock<M>, source: M, from: number, to: number): number {
+    let at = from;
+    while (at < to) {
+      const room = block.room;
+      const direct = room >= SHORT_RECORD && to - at >= room && !this.updateOwed;
+      if (!direct || this.ended || this.traffic.sequence >= this.#updateAfter) {
+        const stop = block.open > 0 && room > 0 ? Math.min(to, at + room) : to;
+        const stopped = this.write(block, source.bytes.subarray(at, stop), 0);
+        if (stopped === 0) return at;
+        at += stopped;
+      } else {
+        this.#sealFrom(block, source, at, room);
+        at += room;
+      }
     }
     return at;
   }
@@ -105,6 +138,27 @@ export class RecordSealer<M extends Block> {
 
   #seal(block: OutputBlock<M>, content: number, type: number): void {
     const { memory, used } = block;
+    this.#frame(block, content, type);
+    this.traffic.cipher.seal(memory, used, content + 1, this.traffic.sequence);
+    this.#sealed(block, content);
+  }
+
+  /** Seals what is open together with what follows it from elsewhere. */
+  #sealFrom(block: OutputBlock<M>, source: M, from: number, length: number): void {
+    const { memory, used, open } = block;
+    block.open = 0;
+    const g = (this.#gathered ??= { inPlace: 0, source, from: 0, length: 0 });
+    g.inPlace = open;
+    g.source = source;
+    g.from = from;
+    g.length = length;
+    this.#frame(block, open + length, ContentType.ApplicationData);
+    this.traffic.cipher.sealFrom(memory, used, g, this.traffic.sequence);
+    this.#sealed(block, open + length);
+  }
+
+  /** Writes header and type around content that is in place, or will be. */
+  #frame({ memory, used }: OutputBlock<M>, content: number, type: number): void {
     const { bytes } = memory;
     if (used + OVERHEAD + content > bytes.length)
       throw new MeshError(Code.Bug, "Cannot seal record: it does not fit into the output memory");
@@ -115,8 +169,10 @@ export class RecordSealer<M extends Block> {
     bytes[used + 3] = length >> 8;
     bytes[used + 4] = length & 0xff;
     bytes[used + HEADER_BYTES + content] = type;
-    this.traffic.cipher.seal(memory, used, content + 1, this.traffic.sequence);
+  }
+
+  #sealed(block: OutputBlock<M>, content: number): void {
     this.traffic.sequence += 1;
-    block.used = used + HEADER_BYTES + length;
+    block.used += OVERHEAD + content;
   }
 }

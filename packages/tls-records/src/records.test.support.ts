@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 import { type Hmac, nextSecret, trafficKeys } from "./key-schedule.ts";
 import { OutputBlock, outputBytes } from "./output-block.ts";
-import { type Block, HEADER_BYTES, type RecordCipher, TAG_BYTES } from "./record-format.ts";
+import { type Block, type Gathered, HEADER_BYTES, type RecordCipher, TAG_BYTES } from "./record-format.ts";
 import { Opened } from "./record-opener.ts";
 import { type CipherName, type Suite, suiteOf } from "./suites.ts";
 import { type TakeOver, TlsRecords } from "./tls-records.ts";
@@ -51,6 +51,12 @@ class NodeCipher implements RecordCipher<Block> {
     bytes.set(cipher.getAuthTag(), from + length);
   }
 
+  sealFrom(memory: Block, at: number, content: Readonly<Gathered<Block>>, sequence: number): void {
+    const { inPlace, source, from, length } = content;
+    memory.bytes.set(source.bytes.subarray(from, from + length), at + HEADER_BYTES + inPlace);
+    this.seal(memory, at, inPlace + length + 1, sequence);
+  }
+
   open(memory: Block, at: number, length: number, sequence: number): boolean {
     const { bytes } = memory;
     const name = this.#name as "aes-128-gcm";
@@ -92,17 +98,23 @@ export function pair(
 export const block = (records = 4): OutputBlock<Block> =>
   new OutputBlock({ bytes: new Uint8Array(outputBytes(records)) });
 
-/** Everything that `write` and `flush` make of some content, as one byte string. */
-export function sealed(records: TlsRecords<Block>, pieces: readonly Uint8Array[], out = block()): Uint8Array {
+/** Everything that `write` (or `writeFrom`) and `flush` make of some content, as one byte string. */
+export function sealed(
+  records: TlsRecords<Block>,
+  pieces: readonly Uint8Array[],
+  out = block(),
+  how: "copied" | "from where it lies" = "copied",
+): Uint8Array {
+  const { sealer } = records;
+  const write = (piece: Uint8Array, at: number): number =>
+    how === "copied" ? sealer.write(out, piece, at) : sealer.writeFrom(out, { bytes: piece }, at, piece.length);
   const parts: Uint8Array[] = [];
   const send = (): void => {
     records.sealer.flush(out);
     parts.push(out.memory.bytes.slice(0, out.used));
     out.clear();
   };
-  for (const piece of pieces)
-    for (let at = records.sealer.write(out, piece, 0); at < piece.length; at = records.sealer.write(out, piece, at))
-      send();
+  for (const piece of pieces) for (let at = write(piece, 0); at < piece.length; at = write(piece, at)) send();
   send();
   return Buffer.concat(parts);
 }

@@ -70,6 +70,30 @@ describe("what one end writes the other opens", () => {
     expect(large.length).toBe(3 * MAX_CONTENT + 1 + 4 * OVERHEAD);
   });
 
+  test("content sealed from where it lies makes the very same records", () => {
+    fc.assert(
+      fc.property(anySuite, writes, fc.integer({ min: 1, max: 5 }), fc.nat(9), (suiteId, pieces, records, head) => {
+        const heads = pieces.map((_, i) => new Uint8Array(head).fill(i));
+        const all = pieces.flatMap((piece, i) => [heads[i]!, piece]);
+        const copied = sealed(pair(suiteId).client, all, block(records));
+        const direct = sealed(pair(suiteId).client, all, block(records), "from where it lies");
+        expect(Buffer.from(direct).equals(copied)).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("a key update that is due goes between, whichever way content is sealed", () => {
+    fc.assert(
+      fc.property(anySuite, writes, fc.integer({ min: 1, max: 4 }), (suiteId, pieces, updateAfter) => {
+        const { client, server } = pair(suiteId, { updateAfter });
+        const wire = sealed(client, pieces, block(2), "from where it lies");
+        expect(opened(server, [wire]).content.equals(Buffer.concat(pieces))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   test("a block that is full says where it stopped, and goes on after it was sent", () => {
     const { client, server } = pair();
     const out = block(1);

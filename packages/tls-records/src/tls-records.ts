@@ -1,6 +1,6 @@
 import { Code, MeshError, type Result, ok } from "@lateen/errors";
 import { copyOf } from "./copy.ts";
-import type { Block } from "./record-format.ts";
+import { type Block, MAX_PROTECTED } from "./record-format.ts";
 import { RecordOpener } from "./record-opener.ts";
 import { RecordSealer } from "./record-sealer.ts";
 import { type Role, type TlsRecordsState, type TrafficState, readRecordsState } from "./records-state.ts";
@@ -19,6 +19,8 @@ export interface TakeOver {
 }
 
 const NOTHING = new Uint8Array(0);
+/** A store for kept bytes is used again up to this size: a record that is not complete fits in. */
+const MAX_STORE = 2 * MAX_PROTECTED;
 
 /** Both directions of one connection, from the moment when its handshake is done. */
 export class TlsRecords<M extends Block> {
@@ -26,7 +28,9 @@ export class TlsRecords<M extends Block> {
   readonly suite: Suite;
   readonly sealer: RecordSealer<M>;
   readonly opener: RecordOpener<M>;
+  /** Bytes kept, at the beginning of a store that is used again. */
   #kept: Uint8Array;
+  #keptBytes: number;
 
   private constructor(ports: RecordPorts<M>, state: TlsRecordsState, updateAfter: number) {
     const suite = suiteOf(state.suite);
@@ -44,6 +48,7 @@ export class TlsRecords<M extends Block> {
       ended: state.readEnded,
     });
     this.#kept = state.kept;
+    this.#keptBytes = state.kept.length;
   }
 
   /** @throws MeshError BAD_INPUT for a suite that is not spoken here */
@@ -77,13 +82,17 @@ export class TlsRecords<M extends Block> {
 
   /** Bytes received and kept for later. */
   get keptBytes(): number {
-    return this.#kept.length;
+    return this.#keptBytes;
   }
 
   /** Keeps a copy of bytes that cannot be opened yet. Nothing may be kept already. */
   keep(memory: M, from: number, to: number): void {
-    if (this.#kept.length > 0) throw new MeshError(Code.Bug, "Cannot keep bytes: some are kept already");
-    this.#kept = from === to ? NOTHING : copyOf(memory.bytes, from, to);
+    if (this.#keptBytes > 0) throw new MeshError(Code.Bug, "Cannot keep bytes: some are kept already");
+    const count = to - from;
+    if (count === 0) return;
+    if (count > this.#kept.length) this.#kept = copyOf(memory.bytes, from, to);
+    else this.#kept.set(memory.bytes.subarray(from, to));
+    this.#keptBytes = count;
   }
 
   /**
@@ -92,10 +101,11 @@ export class TlsRecords<M extends Block> {
    * @returns how many
    */
   recall(memory: M, at = 0): number {
-    const count = this.#kept.length;
+    const count = this.#keptBytes;
     if (count === 0) return 0;
-    memory.bytes.set(this.#kept, at);
-    this.#kept = NOTHING;
+    memory.bytes.set(count === this.#kept.length ? this.#kept : this.#kept.subarray(0, count), at);
+    this.#keptBytes = 0;
+    if (this.#kept.length > MAX_STORE) this.#kept = NOTHING;
     return count;
   }
 
@@ -109,7 +119,7 @@ export class TlsRecords<M extends Block> {
       suite: this.suite.id,
       read: of(opener.traffic),
       write: of(sealer.traffic),
-      kept: copyOf(this.#kept),
+      kept: copyOf(this.#kept, 0, this.#keptBytes),
       message: opener.messageCut(),
       useless: opener.useless,
       updateOwed: sealer.updateOwed,
@@ -125,6 +135,7 @@ export class TlsRecords<M extends Block> {
   rest(): void {
     this.sealer.traffic.rest();
     this.opener.traffic.rest();
+    if (this.#keptBytes === 0) this.#kept = NOTHING;
   }
 
   /** Wipes the secrets and frees both ciphers; of no use afterwards. Idempotent. */
@@ -132,5 +143,6 @@ export class TlsRecords<M extends Block> {
     this.sealer.traffic.free();
     this.opener.traffic.free();
     this.#kept = NOTHING;
+    this.#keptBytes = 0;
   }
 }

@@ -84,6 +84,39 @@ describe.each(NAMES)("%s", (cipher) => {
     );
   });
 
+  test("seals the same from pieces in two memories as from one, and leaves the source alone", () => {
+    using k = keys(cipher);
+    const [memory, whole, source] = [new Memory(40_000), new Memory(40_000), new Memory(30_000)];
+    fc.assert(
+      fc.property(fc.nat(300), fc.integer({ min: 1, max: 16_384 }), fc.nat(9000), (inPlace, length, from) => {
+        const content = randomBytes(inPlace + length + 1);
+        const between = content.subarray(inPlace, inPlace + length);
+        for (const m of [memory, whole]) m.bytes.fill(0xee);
+        whole.bytes.set(content, 11 + HEADER);
+        k.seal.seal(whole, 11, content.length, 5);
+        memory.bytes.set(content.subarray(0, inPlace), 11 + HEADER);
+        memory.bytes[11 + HEADER + inPlace + length] = content[inPlace + length]!;
+        source.bytes.set(between, from);
+        k.seal.sealFrom(memory, 11, { inPlace, source, from, length }, 5);
+        expect(memory.bytes.equals(whole.bytes)).toBe(true);
+        expect(source.bytes.subarray(from, from + length).equals(between)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("refuses pieces that are not inside their memories, or lie in the same one", () => {
+    using k = keys(cipher);
+    const [memory, source] = [new Memory(HEADER + 100 + 1 + TAG), new Memory(50)];
+    const good = { inPlace: 50, source, from: 0, length: 50 };
+    const seal = (c: Partial<typeof good>, at = 0) => codeOf(() => k.seal.sealFrom(memory, at, { ...good, ...c }, 0));
+    expect(seal({})).toBe("no error");
+    const wrong = [{ inPlace: 51 }, { inPlace: -1 }, { from: 1 }, { length: 51 }, { length: Number.NaN }];
+    expect(wrong.map((c) => seal(c))).toEqual(wrong.map(() => Code.Bug));
+    expect([seal({}, 1), seal({ source: memory })]).toEqual([Code.Bug, Code.Bug]);
+    expect(codeOf(() => k.open.sealFrom(memory, 0, good, 0))).toBe(Code.Bug);
+  });
+
   // The kinds of case of the usual collections of AEAD test vectors, made here: one thing is wrong in each.
   const wrong: readonly [name: string, change: (record: Buffer) => void, sequence?: number, cut?: number][] = [
     ...Array.from({ length: 8 * TAG }, (_, bit): [string, (r: Buffer) => void] => [

@@ -54,6 +54,14 @@ export interface AeadOptions {
   readonly iv: Uint8Array;
 }
 
+/** Where the content of a record lies that is not in place yet. */
+export interface AeadContent {
+  readonly inPlace: number;
+  readonly source: Memory;
+  readonly from: number;
+  readonly length: number;
+}
+
 /**
  * One key for one direction of TLS 1.3 records, on a context of OpenSSL that is kept. Works in place on ranges of a `Memory`;
  * the five bytes before the content are authenticated with it. Free it: the collector does not know what C holds.
@@ -117,6 +125,33 @@ export class AeadKey {
       ssl.cipherUpdate(context, content, written, content, length) !== 1 ||
       ssl.cipherFinal(context, content + length, written) !== 1 ||
       ssl.cipherCtrl(context, GET_TAG, TAG_BYTES, content + length) !== 1
+    )
+      throw opensslBug("sealing");
+  }
+
+  /**
+   * As `seal`, for content of which only the first `inPlace` bytes and the last one (behind all) are in place: the `length` bytes
+   * between are read from another memory and encrypted on their way.
+   * @throws MeshError BUG when a range is not inside its memory, or both memories are one
+   */
+  sealFrom(memory: Memory, at: number, content: AeadContent, sequence: number): void {
+    const { inPlace, source, from, length } = content;
+    checkRange(memory, at, inPlace);
+    checkRange(source, from, length);
+    checkRange(memory, at, HEADER_BYTES + inPlace + length + 1 + TAG_BYTES);
+    if (!this.#seals || source === memory) throw new MeshError(Code.Bug, "Cannot seal: wrong key or memory");
+    const ssl = this.#ssl;
+    const { written } = this.#scratch;
+    const context = this.#begin(memory, at, sequence);
+    const first = memory.address + at + HEADER_BYTES;
+    const second = first + inPlace;
+    const type = second + length;
+    if (
+      (inPlace > 0 && ssl.cipherUpdate(context, first, written, first, inPlace) !== 1) ||
+      ssl.cipherUpdate(context, second, written, source.address + from, length) !== 1 ||
+      ssl.cipherUpdate(context, type, written, type, 1) !== 1 ||
+      ssl.cipherFinal(context, type + 1, written) !== 1 ||
+      ssl.cipherCtrl(context, GET_TAG, TAG_BYTES, type + 1) !== 1
     )
       throw opensslBug("sealing");
   }
