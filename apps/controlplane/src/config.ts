@@ -84,6 +84,12 @@ const Env = z.object({
   SERVER_CERT_TTL: envDurationMs().default(86_400_000),
   DEFAULT_WORKLOAD_CERT_TTL: envDurationMs().default(86_400_000),
   MAX_WORKLOAD_CERT_TTL: envDurationMs().default(7_776_000_000),
+  /** Of a root made here; how often it is looked at (0: never), and in which last share of its life it is renewed. */
+  CITADEL_SELF_SIGNED_CA_CERT_TTL: envDurationMs().default(315_360_000_000),
+  CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL: envDurationMs().default(3_600_000),
+  CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE: z.coerce.number().min(0).max(100).default(20),
+  /** Replicas do not look at the same time. */
+  CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR: envFlag().default(true),
   /** New streams taken per second; 0: by the number of CPUs. */
   PILOT_MAX_REQUESTS_PER_SECOND: z.coerce.number().min(0).default(0),
   /** After this long a client is asked to come back, so that replicas share the load; 0: never. */

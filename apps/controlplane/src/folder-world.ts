@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { localTokenVerifier, openAuthority, replaceFile } from "@lateen/ca";
+import { localTokenVerifier, openAuthority, replaceFile, watchKeyFolder } from "@lateen/ca";
 import { Code, MeshError } from "@lateen/errors";
+import { systemClock } from "@lateen/lifecycle";
 import type { Logging } from "@lateen/telemetry";
+import { authorityLimits } from "./authority-limits.ts";
 import type { Config } from "./config.ts";
 import { folderSource } from "./folder-source.ts";
 import { LastGood } from "./last-good.ts";
@@ -15,18 +17,16 @@ import type { World } from "./world.ts";
  */
 export async function folderWorld(config: Config, logging: Logging): Promise<World> {
   const log = logging.logger("ca");
-  const authority = await openAuthority({
-    keys: join(config.STATE_DIR, "ca"),
-    trustDomain: config.TRUST_DOMAIN,
-    nowMs: Date.now,
-    defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
-    maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
-  });
+  const keys = join(config.STATE_DIR, "ca");
+  const authority = await openAuthority({ keys, trustDomain: config.TRUST_DOMAIN, ...authorityLimits(config) });
   for (const problem of authority.problems) log.warn(problem);
-  await publishRoots(join(config.STATE_DIR, "root-cert.pem"), authority.rootsPem);
+  const publish = (): Promise<void> => publishRoots(join(config.STATE_DIR, "root-cert.pem"), authority.rootsPem);
+  await publish();
   const lastGood = new LastGood(join(config.STATE_DIR, "last-good.json"), logging.logger("config"));
   return {
     authority,
+    watchKeys: (changed) => watchKeyFolder({ path: keys, clock: systemClock, changed }),
+    publishRoots: publish,
     trustDomain: config.TRUST_DOMAIN,
     trustDomainAliases: [],
     verifyToken: localTokenVerifier({

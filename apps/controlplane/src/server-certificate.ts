@@ -22,12 +22,19 @@ function namesOf({ ROOT_NAMESPACE, POD_NAMESPACE, CLUSTER_DOMAIN: domain, REVISI
   ];
 }
 
+/** What the server shows of itself. */
+export interface OwnCertificate {
+  readonly credentials: OptionalClientCertificate;
+  /** Gets another one now: the authority has changed. Never fails: what cannot be had now is tried again later. */
+  renew(): Promise<void>;
+}
+
 /** The control plane's own certificate, issued by its own authority and renewed at half of its life. */
 export async function serverCredentials(
   authority: Authority,
   config: Config,
   o: { readonly signal: AbortSignal; readonly clock: Clock; readonly log: Logger },
-): Promise<OptionalClientCertificate> {
+): Promise<OwnCertificate> {
   const names = [...new Set(namesOf(config))].map((name) => {
     const ip = parseIp(name);
     return ip.ok ? ({ t: "ip", value: ip.value } as const) : ({ t: "dns", value: name } as const);
@@ -37,21 +44,28 @@ export async function serverCredentials(
     return { tls: { ...made, rootsPem: authority.rootsPem }, dueMs: refreshDueMs(made) };
   };
   const first = await issue();
+  let { dueMs } = first;
   const credentials = new OptionalClientCertificate(first.tls);
   const renew = async (): Promise<void> => {
-    for (let { dueMs } = first; ;) {
-      await sleep(Math.max(0, dueMs - o.clock.nowMs()), o);
-      try {
-        const next = await issue();
-        credentials.replace(next.tls);
-        dueMs = next.dueMs;
-        o.log.info("server certificate renewed");
-      } catch (error) {
-        o.log.error("cannot renew the server certificate", { error: String(error) });
-        dueMs = o.clock.nowMs() + RETRY_MS;
-      }
+    try {
+      const next = await issue();
+      credentials.replace(next.tls);
+      dueMs = next.dueMs;
+      o.log.info("server certificate renewed");
+    } catch (error) {
+      o.log.error("cannot renew the server certificate", { error: String(error) });
+      dueMs = o.clock.nowMs() + RETRY_MS;
     }
   };
-  renew().catch(() => undefined); // ends with the signal
-  return credentials;
+  // One after the other, so that what was issued last is what is shown.
+  let last: Promise<void> = Promise.resolve();
+  const again = (): Promise<void> => (last = last.then(renew));
+  const inTime = async (): Promise<void> => {
+    for (;;) {
+      await sleep(Math.max(0, dueMs - o.clock.nowMs()), o);
+      if (dueMs <= o.clock.nowMs()) await again();
+    }
+  };
+  inTime().catch(() => undefined); // ends with the signal
+  return { credentials, renew: again };
 }

@@ -14,6 +14,7 @@ import { type Readiness, createReadiness, createScope, systemClock } from "@late
 import { createOidcVerifier } from "@lateen/oidc-tokens";
 import { type Logging, type Registry, createRegistry } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
+import { authorityTiming } from "./authority-limits.ts";
 import type { Config } from "./config.ts";
 import type { DebugRules } from "./debug/debug-access.ts";
 import type { DebugSources } from "./debug/debug-pages.ts";
@@ -26,6 +27,7 @@ import { ServedTypes } from "./discovery/served-types.ts";
 import { createXdsMetrics } from "./discovery/xds-metrics.ts";
 import { folderWorld } from "./folder-world.ts";
 import { clusterWorld } from "./kubernetes/cluster-world.ts";
+import { keepAuthority } from "./keep-authority.ts";
 import { MeshFeed } from "./mesh-feed.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { podView } from "./pod-view.ts";
@@ -111,15 +113,16 @@ export async function startControlPlane(
     trustDomainAliases: world.trustDomainAliases,
     log,
   });
-  const tls = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log });
-  const webhook = await webhookOf(config, tls, registry, logging);
+  const own = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log });
+  scope.own(keepAuthority(world, { ...authorityTiming(config), own, clock: systemClock, random: Math.random, log }));
+  const webhook = await webhookOf(config, own.credentials, registry, logging);
   if (webhook !== null) scope.own(webhook);
   const limits = discoveryLimits(config);
   const server = createGrpcServer(limits.ageMs);
   const listener = scope.own(
     await listenGrpc(server, {
       address: config.DISCOVERY_ADDRESS,
-      credentials: tls,
+      credentials: own.credentials,
       limits: CONNECTIONS,
       clock: systemClock,
       log: logging.logger("discovery"),

@@ -6,6 +6,10 @@ import type { ObjectNews, ObjectSource } from "./object-source.ts";
 /** What differs between a folder on one machine and a cluster: where objects, keys and tokens come from, and what is written. */
 export interface World extends AsyncDisposable {
   readonly authority: Authority;
+  /** Begins to look for changes of what the authority is kept in. */
+  watchKeys(changed: () => void): Disposable;
+  /** The roots have changed: everybody who reads them here must find the new ones, before anything else shows. */
+  publishRoots(): Promise<void>;
   readonly trustDomain: string;
   readonly trustDomainAliases: readonly string[];
   /** Whose a token is. */

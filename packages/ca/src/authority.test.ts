@@ -13,10 +13,12 @@ import {
   exportPrivateKey,
 } from "@lateen/certificates";
 import { Code, MeshError } from "@lateen/errors";
+import { FakeClock, eventually } from "@lateen/testkit";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type AuthorityOptions, openAuthority } from "./authority.ts";
 import { PrivateFolder, replaceFile } from "./private-folder.ts";
 import { loadRoot } from "./root-store.ts";
+import { watchKeyFolder } from "./watch-key-folder.ts";
 
 const DAY = 86_400;
 const NOW = Date.UTC(2026, 5, 1);
@@ -251,4 +253,131 @@ describe("replaceFile", () => {
       ["root-cert.pem"],
     ]);
   });
+});
+
+describe("reload", () => {
+  const pem = (c: { der: Uint8Array }): string => encodePem("CERTIFICATE", c.der);
+  interface Made {
+    readonly keyPem: string;
+    readonly certPem: string;
+  }
+  async function made(nowMs = NOW, ttlSec = 30 * DAY): Promise<Made> {
+    const keys = await generateKeyPair(crypto);
+    const root = await issueRoot(crypto, {
+      ...{ signer: await createSigner(crypto, keys), organization: "corp" },
+      ...{ nowMs, ttlSec },
+    });
+    return { keyPem: await exportPrivateKey(crypto, keys), certPem: pem(root) };
+  }
+  async function plugIn(signs: Made, roots: readonly Made[]): Promise<void> {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await writeFile(join(dir, "ca-key.pem"), signs.keyPem, { mode: 0o600 });
+    await writeFile(join(dir, "ca-cert.pem"), signs.certPem);
+    await writeFile(join(dir, "root-cert.pem"), roots.map((r) => r.certPem).join(""));
+  }
+  const signer = async (authority: Awaited<ReturnType<typeof open>>): Promise<string> => {
+    const [leaf = "", ...above] = await chain(authority);
+    const found = above
+      .join("")
+      .split(/(?<=-----END CERTIFICATE-----\n)/)
+      .filter((p) => p !== "" && new X509Certificate(leaf).verify(new X509Certificate(p).publicKey));
+    return found[0] ?? "nobody";
+  };
+
+  test("takes a root beside the old one, then another signer, then lets the old root go; each is told once", async () => {
+    const [old, next] = [await made(), await made()];
+    await plugIn(old, [old]);
+    const authority = await open();
+    let told = 0;
+    using _listening = authority.onChange(() => (told += 1));
+    await authority.reload();
+    expect(told).toBe(0);
+    await plugIn(old, [old, next]);
+    await authority.reload();
+    expect([authority.rootsPem, await signer(authority), told]).toEqual([old.certPem + next.certPem, old.certPem, 1]);
+    await plugIn(next, [old, next]);
+    await authority.reload();
+    expect([await signer(authority), told]).toEqual([next.certPem, 2]);
+    await plugIn(next, [next]);
+    await authority.reload();
+    expect([authority.rootsPem, told, authority.problems]).toEqual([next.certPem, 3, []]);
+  });
+
+  for (const [name, change, why] of [
+    ["a root that nobody has", (_: Made, b: Made) => plugIn(b, [b]), /roots lack the root of what signs now/],
+    ["roots without the old one", (a: Made, b: Made) => plugIn(a, [b]), /leads to none of its roots/],
+    ["a new signer and its root at once", (a: Made, b: Made) => plugIn(b, [a, b]), /no root that proxies trust now/],
+    [
+      "half a certificate",
+      (a: Made) => plugIn(a, [a]).then(() => writeFile(join(dir, "root-cert.pem"), "-----BEGIN CERT")),
+      /root-cert\.pem: /,
+    ],
+    ["no files any more", () => rm(dir, { recursive: true }), /they are gone/],
+  ] as const)
+    test(`refuses ${name}, and goes on with what it has`, async () => {
+      const [a, b] = [await made(), await made()];
+      await plugIn(a, [a]);
+      const authority = await open();
+      using _listening = authority.onChange(() => expect.unreachable());
+      await change(a, b);
+      await authority.reload();
+      expect(authority.problems).toEqual([expect.stringMatching(why)]);
+      expect([authority.rootsPem, await signer(authority)]).toEqual([a.certPem, a.certPem]);
+      await plugIn(a, [a]);
+      await authority.reload();
+      expect(authority.problems).toEqual([]);
+    });
+
+  test("refuses a signer that has expired", async () => {
+    const [a, b] = [await made(), await made(NOW - 2 * DAY * 1_000, DAY)];
+    await plugIn(a, [a, b]);
+    const authority = await open();
+    await plugIn(b, [a, b]);
+    await authority.reload();
+    expect(authority.problems).toEqual([expect.stringMatching(/the signing certificate has expired/)]);
+  });
+
+  test("renews a root of its own in its last fifth, with its key", async () => {
+    let nowMs = NOW;
+    const authority = await open({ nowMs: () => nowMs, rootTtlSec: 100 * DAY });
+    const [before, [leaf = ""]] = [authority.rootsPem, await chain(authority)];
+    nowMs = NOW + 79 * DAY * 1_000;
+    await authority.reload();
+    expect(authority.rootsPem).toBe(before);
+    nowMs = NOW + 81 * DAY * 1_000;
+    await authority.reload();
+    expect(authority.rootsPem).not.toBe(before);
+    expect(new X509Certificate(leaf).verify(new X509Certificate(authority.rootsPem).publicKey)).toBe(true);
+    expect((await open({ nowMs: () => nowMs })).rootsPem).toBe(authority.rootsPem);
+  });
+
+  test("of a root plugged in that leads nowhere there is no start", async () => {
+    const [a, b] = [await made(), await made()];
+    await plugIn(a, [b]);
+    await expect(open()).rejects.toThrow(/leads to none of its roots/);
+  });
+});
+
+test("a watched folder tells of files that were replaced, once they stand still", async () => {
+  const authority = await open();
+  const clock = new FakeClock(0);
+  let told = 0;
+  using _watch = watchKeyFolder({ path: dir, clock, changed: () => (told += 1) });
+  const looks = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 1) {
+      await eventually(() => clock.pending > 0);
+      clock.advance(1_000);
+    }
+    await eventually(() => clock.pending > 0);
+  };
+  await looks(3);
+  expect(told).toBe(0);
+  await replaceFile(join(dir, "ca-cert.pem"), authority.rootsPem, 0o644);
+  await looks(1);
+  expect(told).toBe(0);
+  await replaceFile(join(dir, "root-cert.pem"), authority.rootsPem, 0o644);
+  await looks(1);
+  expect(told).toBe(0);
+  await looks(4);
+  expect(told).toBe(1);
 });

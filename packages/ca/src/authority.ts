@@ -16,16 +16,20 @@ import {
   verifySigningRequest,
 } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { type KeyStore, loadRoot } from "./root-store.ts";
+import { type KeyStore, type Root, loadRoot } from "./root-store.ts";
 import { openPrivateFolder } from "./private-folder.ts";
+import { refuseSuccessor } from "./successor.ts";
 
 const DAY_SEC = 86_400;
 /** RFC 5280 appendix A.1, ub-common-name. */
 const MAX_COMMON_NAME = 64;
 
 export interface AuthorityOptions {
-  /** A folder, kept with mode 0700 and made when it does not exist; or another store. */
-  readonly keys: string | KeyStore;
+  /**
+   * A folder, kept with mode 0700 and made when it does not exist; or another store; or what opens one, called anew for each look,
+   * for stores whose content is read when they are opened.
+   */
+  readonly keys: string | KeyStore | (() => Promise<KeyStore>);
   readonly trustDomain: string;
   readonly nowMs: () => number;
   /** When a request asks for none: 24 h. */
@@ -34,6 +38,8 @@ export interface AuthorityOptions {
   readonly maxTtlSec?: number;
   /** Of a root made here: 10 years. */
   readonly rootTtlSec?: number;
+  /** A root made here is renewed when less of its life than this remains: 0.2. */
+  readonly renewShare?: number;
 }
 
 export interface SignOptions {
@@ -49,10 +55,19 @@ export interface SignOptions {
 /** Signs with the key of one mesh. */
 export interface Authority {
   readonly trustDomain: string;
-  /** The trust anchors, PEM, one after the other. */
+  /** The trust anchors, PEM, one after the other; that of what signs comes first where there was a choice. */
   readonly rootsPem: string;
-  /** Problems that did not stop it, such as a root that could not be renewed. */
+  /** Leaf first: what signs, and what stands between it and its root. PEM. */
+  readonly signingPem: readonly string[];
+  /** Problems that did not stop it, such as a root that could not be renewed, or keys in the store that it must not take. */
   readonly problems: readonly string[];
+  /**
+   * Looks at the store again: renews a root of its own that is due, and takes what was changed there, if that fits together and
+   * cuts nobody off. What is refused, or cannot be read, is among `problems`, and the last good state stays.
+   */
+  reload(): Promise<void>;
+  /** Hears of every change of what signs or of the roots, after it is in force. */
+  onChange(listener: () => void): Disposable;
   /**
    * Issues to the key of a request.
    * @returns leaf, intermediates, root bundle, each PEM with a newline at its end; BAD_INPUT when request or lifetime are refused
@@ -75,44 +90,136 @@ export interface Authority {
  * @see control-plane 6.2, 6.4
  */
 export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
-  const store = typeof o.keys === "string" ? await openPrivateFolder(o.keys) : o.keys;
-  const rootTtlSec = o.rootTtlSec ?? 3650 * DAY_SEC;
-  const root = await loadRoot(store, { organization: o.trustDomain, nowMs: o.nowMs(), rootTtlSec });
-  const signer = await createSigner(webcrypto, root.keys);
-  const issuer: Issuer = { certificate: root.certificate, signer };
-  const verify = createVerifier(webcrypto);
-  const chain = root.intermediates.map(toPem);
-  const limits = { defaultSec: o.defaultTtlSec ?? DAY_SEC, maxSec: o.maxTtlSec ?? 90 * DAY_SEC };
-
-  return {
-    trustDomain: o.trustDomain,
-    rootsPem: root.rootsPem,
-    problems: root.problems,
-    async sign({ csrPem, names, ttlSec, authority }) {
-      const wanted = ttlSec > 0 ? ttlSec : limits.defaultSec;
-      if (wanted > limits.maxSec)
-        return fail(
-          new MeshError(Code.BadInput, `Cannot issue: lifetime of ${wanted} s is over the limit of ${limits.maxSec} s`),
-        );
-      const parsed = parseSigningRequest(csrPem);
-      const request = parsed.ok ? await verifySigningRequest(parsed.value, verify) : parsed;
-      if (!request.ok) return request;
-      const { publicKey } = request.value;
-      const subject = dualUseSubject(request.value, names);
-      const what = { issuer, publicKey, subject, sans: names, nowMs: o.nowMs(), ttlSec: wanted };
-      const issued = await (authority === true ? issueAuthority : issueLeaf)(webcrypto, what);
-      return ok([toPem(issued), ...chain, root.rootsPem]);
-    },
-    async issueServer({ names, ttlSec }) {
-      const keys = await generateKeyPair(webcrypto);
-      const { publicKey } = await createSigner(webcrypto, keys);
-      const leaf = await issueLeaf(webcrypto, { issuer, publicKey, sans: names, nowMs: o.nowMs(), ttlSec });
-      const { notBeforeMs, notAfterMs } = leaf;
-      const keyPem = await exportPrivateKey(webcrypto, keys);
-      return { keyPem, chainPem: [toPem(leaf), ...chain].join(""), notBeforeMs, notAfterMs };
-    },
-  };
+  const open = opener(o.keys);
+  const root = await loadRoot(await open(), rootOptions(o));
+  return new StoredAuthority(o, open, await materialOf(root));
 }
+
+function opener(keys: AuthorityOptions["keys"]): () => Promise<KeyStore> {
+  if (typeof keys === "string") return () => openPrivateFolder(keys);
+  return typeof keys === "function" ? keys : () => Promise.resolve(keys);
+}
+
+const rootOptions = (o: AuthorityOptions): Parameters<typeof loadRoot>[1] => ({
+  organization: o.trustDomain,
+  nowMs: o.nowMs(),
+  rootTtlSec: o.rootTtlSec ?? 3650 * DAY_SEC,
+  ...(o.renewShare === undefined ? {} : { renewShare: o.renewShare }),
+});
+
+/** What signs. Never changed: another one takes its place as a whole. */
+interface Material {
+  readonly root: Root;
+  readonly issuer: Issuer;
+  /** Intermediates, PEM. */
+  readonly chain: readonly string[];
+}
+
+async function materialOf(root: Root): Promise<Material> {
+  const signer = await createSigner(webcrypto, root.keys);
+  return { root, issuer: { certificate: root.certificate, signer }, chain: root.intermediates.map(toPem) };
+}
+
+class StoredAuthority implements Authority {
+  readonly trustDomain: string;
+  readonly #o: AuthorityOptions;
+  readonly #open: () => Promise<KeyStore>;
+  readonly #verify = createVerifier(webcrypto);
+  readonly #listeners = new Set<() => void>();
+  #material: Material;
+  /** Why the store's content is not in force. */
+  #refused: string | null = null;
+  /** Looks at the store one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(o: AuthorityOptions, open: () => Promise<KeyStore>, material: Material) {
+    this.trustDomain = o.trustDomain;
+    this.#o = o;
+    this.#open = open;
+    this.#material = material;
+  }
+
+  get rootsPem(): string {
+    return this.#material.root.rootsPem;
+  }
+  get signingPem(): readonly string[] {
+    const { root, chain } = this.#material;
+    const own = toPem(root.certificate);
+    return chain.includes(own) ? chain : [own, ...chain];
+  }
+  get problems(): readonly string[] {
+    return [...this.#material.root.problems, ...(this.#refused === null ? [] : [this.#refused])];
+  }
+
+  reload(): Promise<void> {
+    const done = this.#last.then(() => this.#reload());
+    this.#last = done;
+    return done;
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  async sign({ csrPem, names, ttlSec, authority }: SignOptions): Promise<Result<readonly string[]>> {
+    const { defaultTtlSec = DAY_SEC, maxTtlSec = 90 * DAY_SEC } = this.#o;
+    const wanted = ttlSec > 0 ? ttlSec : defaultTtlSec;
+    if (wanted > maxTtlSec)
+      return fail(
+        new MeshError(Code.BadInput, `Cannot issue: lifetime of ${wanted} s is over the limit of ${maxTtlSec} s`),
+      );
+    const parsed = parseSigningRequest(csrPem);
+    const request = parsed.ok ? await verifySigningRequest(parsed.value, this.#verify) : parsed;
+    if (!request.ok) return request;
+    const { publicKey } = request.value;
+    const { issuer, chain, root } = this.#material;
+    const subject = dualUseSubject(request.value, names);
+    const what = { issuer, publicKey, subject, sans: names, nowMs: this.#o.nowMs(), ttlSec: wanted };
+    const issued = await (authority === true ? issueAuthority : issueLeaf)(webcrypto, what);
+    return ok([toPem(issued), ...chain, root.rootsPem]);
+  }
+
+  async issueServer({ names, ttlSec }: Parameters<Authority["issueServer"]>[0]): ReturnType<Authority["issueServer"]> {
+    const { issuer, chain } = this.#material;
+    const keys = await generateKeyPair(webcrypto);
+    const { publicKey } = await createSigner(webcrypto, keys);
+    const leaf = await issueLeaf(webcrypto, { issuer, publicKey, sans: names, nowMs: this.#o.nowMs(), ttlSec });
+    const { notBeforeMs, notAfterMs } = leaf;
+    const keyPem = await exportPrivateKey(webcrypto, keys);
+    return { keyPem, chainPem: [toPem(leaf), ...chain].join(""), notBeforeMs, notAfterMs };
+  }
+
+  async #reload(): Promise<void> {
+    try {
+      let { root, name } = await this.#load();
+      // Another replica may have renewed the root in the same moment.
+      if (root.problems.length > 0) ({ root, name } = await this.#load());
+      const why = refuseSuccessor(this.#material.root, root, this.#o.nowMs());
+      this.#refused = why === null ? null : `Cannot take the new keys in ${name}, the old ones stay: ${why}`;
+      if (why === null) await this.#take(root);
+    } catch (e) {
+      this.#refused = e instanceof Error ? e.message : String(e);
+    }
+  }
+
+  async #load(): Promise<{ readonly root: Root; readonly name: string }> {
+    const store = await this.#open();
+    return { root: await loadRoot(store, { ...rootOptions(this.#o), empty: "refuse" }), name: store.name };
+  }
+
+  async #take(root: Root): Promise<void> {
+    const next = await materialOf(root);
+    const before = this.#material;
+    this.#material = next;
+    const isSame = before.root.rootsPem === root.rootsPem && same(before.root.certificate, root.certificate);
+    if (isSame && before.chain.join("") === next.chain.join("")) return;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+const same = (a: Certificate, b: Certificate): boolean =>
+  a.der.length === b.der.length && a.der.every((x, i) => x === b.der[i]);
 
 /** A request with a common name gets its first name there too, for peers that look nowhere else (control-plane 6.2). */
 function dualUseSubject({ hasCommonName }: SigningRequest, [first]: readonly IssuedName[]): Subject {

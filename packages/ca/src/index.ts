@@ -32,5 +32,7 @@ export {
 export { readRootPem, readToken } from "./given-secrets.ts";
 export { replaceFile } from "./private-folder.ts";
 export { CA_FILES, type KeyStore } from "./root-store.ts";
+export { splitBundle } from "./successor.ts";
+export { watchKeyFolder } from "./watch-key-folder.ts";
 export { type SecureChannel, type SecureChannelOptions, secureChannel } from "./secure-channel.ts";
 export { type AnswerOptions, type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";

@@ -11,6 +11,7 @@ import {
   parseCertificates,
 } from "@lateen/certificates";
 import { Code, MeshError } from "@lateen/errors";
+import { unfit } from "./successor.ts";
 
 /** Where signing material is kept: a folder, or a Secret. */
 export interface KeyStore {
@@ -45,9 +46,12 @@ export interface RootOptions {
   readonly organization: string;
   readonly nowMs: number;
   readonly rootTtlSec: number;
+  /** A root is renewed when less of its life than this remains: 0.2 (control-plane 6.4). */
+  readonly renewShare?: number;
+  /** Whether an empty store gets a new root, or is a mistake: 'make'. */
+  readonly empty?: "make" | "refuse";
 }
 
-/** A root is renewed when less of its life than this remains. */
 const RENEW_SHARE = 0.2;
 
 /**
@@ -57,12 +61,18 @@ const RENEW_SHARE = 0.2;
 export async function loadRoot(store: KeyStore, o: RootOptions): Promise<Root> {
   const keyPem = await store.read(CA_FILES.key, "secret");
   const certPem = await store.read(CA_FILES.certificate, "public");
+  if (o.empty === "refuse" && (keyPem === null || certPem === null)) throw bad(store, "they are gone");
   if (keyPem === null && certPem !== null) throw bad(store, `it holds ${CA_FILES.certificate} but not ${CA_FILES.key}`);
   const keys = keyPem === null ? await makeKey(store) : await readKey(store, keyPem);
   if (certPem === null) return selfSigned(keys, await makeRoot(store, keys, o), []);
   const certificate = await readOne(store, CA_FILES.certificate, certPem, keys);
   const rootsPem = await store.read(CA_FILES.roots, "public");
-  if (rootsPem !== null) return plugged(store, { keys, certificate, rootsPem });
+  if (rootsPem !== null) {
+    const root = await plugged(store, { keys, certificate, rootsPem });
+    const why = unfit(root, o.nowMs);
+    if (why !== null) throw bad(store, why);
+    return root;
+  }
   if (o.nowMs > certificate.notAfterMs) throw bad(store, `${CA_FILES.certificate} has expired`);
   return renew(store, { keys, certificate }, o);
 }
@@ -88,7 +98,7 @@ function selfSigned(keys: KeyPair, certificate: Certificate, problems: readonly 
 async function renew(store: KeyStore, old: Pick<Root, "keys" | "certificate">, o: RootOptions): Promise<Root> {
   const { keys, certificate } = old;
   const left = (certificate.notAfterMs - o.nowMs) / (certificate.notAfterMs - certificate.notBeforeMs);
-  if (left > RENEW_SHARE) return selfSigned(keys, certificate, []);
+  if (left > (o.renewShare ?? RENEW_SHARE)) return selfSigned(keys, certificate, []);
   try {
     return selfSigned(keys, await makeRoot(store, keys, o), []);
   } catch (e) {

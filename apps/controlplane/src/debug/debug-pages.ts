@@ -1,7 +1,8 @@
-import { formatProblem } from "@lateen/manifests";
+import { type Problem, formatProblem } from "@lateen/manifests";
 import type { DiscoveryService } from "../discovery/discovery-service.ts";
 import type { MeshFeed } from "../mesh-feed.ts";
 import type { World } from "../world.ts";
+import { describeAuthority } from "./authority-page.ts";
 import { adsz, clients, configDump, connections, syncz } from "./client-pages.ts";
 import type { Visible } from "./debug-access.ts";
 
@@ -30,10 +31,17 @@ export const DEBUG_PAGES: Readonly<Record<string, DebugPage>> = {
   problems: {
     about: "what is wrong with the objects",
     audience: "namespace",
-    show: ({ feed }, { visible }) =>
-      feed.problems
+    show: ({ feed, world }, { visible }) => [
+      ...(visible.t === "all" ? world.authority.problems.map(ofAuthority) : []),
+      ...feed.problems
         .filter(({ object }) => sees(visible, object.slice(object.indexOf(" ") + 1)))
         .map((p) => ({ ...p, text: formatProblem(p) })),
+    ],
+  },
+  ca: {
+    about: "what signs, the roots that everybody is told to trust, and what is wrong with either",
+    audience: "mesh",
+    show: ({ world }) => describeAuthority(world.authority),
   },
   policies: {
     about: "which rule of each policy is enforced where, and which is not and why",
@@ -94,6 +102,12 @@ const plain = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (_, v: unknown) => (v instanceof Map ? (Object.fromEntries(v) as unknown) : v)),
   ) as unknown;
+
+/** As a problem of an object that is in no file. */
+const ofAuthority = (message: string): Problem & { readonly text: string } => ({
+  ...{ severity: "error", file: "", line: 0, column: 0, object: "CertificateAuthority", path: "" },
+  ...{ message, text: message },
+});
 
 /** Inputs, outputs and reads. */
 function collections({ feed: { graph } }: DebugSources, { query }: PageRequest): unknown {

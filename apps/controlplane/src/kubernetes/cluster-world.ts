@@ -14,12 +14,14 @@ import {
 import { createBackoff, retry } from "@lateen/lifecycle";
 import type { Logging, Registry } from "@lateen/telemetry";
 import { FOLLOWED_KINDS } from "@lateen/translation";
+import { authorityLimits } from "../authority-limits.ts";
 import type { Config } from "../config.ts";
 import type { World } from "../world.ts";
 import { type KubeSource, kubeSource } from "./kube-source.ts";
 import { followMeshSettings, settingsOf } from "./mesh-settings.ts";
 import { followTags } from "./revision-tags.ts";
 import { SecretStore } from "./secret-store.ts";
+import { watchSecrets } from "./watch-secrets.ts";
 import { type Writers, type WritersOptions, startWriters } from "./writers.ts";
 
 /**
@@ -60,6 +62,11 @@ export async function clusterWorld(
     const authority = await clusterAuthority(config, { client, trustDomain, logging, signal });
     return {
       authority,
+      watchKeys: (changed) => watchSecrets({ client, namespace: config.POD_NAMESPACE, changed, log, metrics }),
+      publishRoots() {
+        writers?.rootsChanged();
+        return Promise.resolve();
+      },
       trustDomain,
       trustDomainAliases: settings?.config.trustDomainAliases ?? [],
       verifyToken: createTokenReviewer({
@@ -162,13 +169,11 @@ async function clusterAuthority(
   },
 ): Promise<Authority> {
   const log = o.logging.logger("ca");
-  const open = async (): Promise<Authority> =>
+  const open = (): Promise<Authority> =>
     openAuthority({
-      keys: await SecretStore.open(o.client, config.POD_NAMESPACE),
+      keys: () => SecretStore.open(o.client, config.POD_NAMESPACE),
       trustDomain: o.trustDomain,
-      nowMs: Date.now,
-      defaultTtlSec: config.DEFAULT_WORKLOAD_CERT_TTL / 1_000,
-      maxTtlSec: config.MAX_WORKLOAD_CERT_TTL / 1_000,
+      ...authorityLimits(config),
     });
   const authority = await retry(open, {
     backoff: createBackoff({ baseMs: 200, maxMs: 10_000, random: Math.random }),

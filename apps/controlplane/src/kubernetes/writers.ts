@@ -45,6 +45,8 @@ export interface Writers extends AsyncDisposable {
   readonly election: Election;
   /** To be told of everything that the source tells. */
   heard(news: ObjectNews): void;
+  /** The roots are others now. */
+  rootsChanged(): void;
 }
 
 /** All writers of a revision are led by one replica. */
@@ -93,6 +95,10 @@ export async function startWriters(o: WritersOptions): Promise<Writers> {
   const owned = scope.move();
   return {
     election,
+    rootsChanged() {
+      roots.allChanged();
+      webhooks.allChanged();
+    },
     heard(news) {
       const { changes, mesh } = news;
       gateways.heard(news);
