@@ -113,6 +113,7 @@ const Env = z.object({
   PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: block(DEFAULT_POOLS[1]),
   PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER: envFlag().default(true),
   PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER: envFlag().default(true),
+  PILOT_ENABLE_GATEWAY_API_STATUS: envFlag().default(true),
   PILOT_ENABLE_GATEWAY_API_COPY_LABELS_ANNOTATIONS: envFlag().default(true),
   PILOT_GATEWAY_API_CONTROLLER_NAME: z.string().min(1).default("istio.io/gateway-controller"),
   PILOT_GATEWAY_API_DEFAULT_GATEWAYCLASS_NAME: z.string().min(1).default("istio"),

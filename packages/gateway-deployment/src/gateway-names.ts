@@ -85,10 +85,14 @@ export function controllerVersion({ metadata }: Gateway): "ours" | "takeover" | 
 }
 
 /**
- * Whether a Gateway is for this revision: by its own label, else by its Namespace's, else it is the default's.
+ * Whether an object of the Gateway API is for this revision: by its own label, else by its Namespace's, else it is the default's.
  * @param revisions ours: the revision itself and the tags that point to it
  * @see control-plane 7.5
  */
-export function isOfRevision({ metadata }: Gateway, namespaceLabels: Texts, revisions: readonly string[]): boolean {
+export function isOfRevision(
+  { metadata }: { readonly metadata: { readonly labels?: Texts | null | undefined } },
+  namespaceLabels: Texts,
+  revisions: readonly string[],
+): boolean {
   return revisions.includes(metadata.labels?.["istio.io/rev"] || namespaceLabels["istio.io/rev"] || "default");
 }

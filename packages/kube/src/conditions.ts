@@ -56,6 +56,18 @@ export function planConditions(o: {
   readonly generation: number | undefined;
   readonly nowMs: number;
 }): readonly Condition[] | null {
+  const { next, changed } = renewConditions(o);
+  const gone = o.current.some((c) => o.owned.has(c.type) && !next.some((n) => n.type === c.type));
+  return gone || changed ? next : null;
+}
+
+/** What is wanted, sorted, with its times; and whether the object does not say all of it already. */
+export function renewConditions(o: {
+  readonly current: readonly Condition[];
+  readonly wanted: readonly WantedCondition[];
+  readonly generation: number | undefined;
+  readonly nowMs: number;
+}): { readonly next: readonly Condition[]; readonly changed: boolean } {
   const { current, generation } = o;
   const time = new Date(o.nowMs).toISOString().replace(/\.\d+Z$/, "Z");
   const next = [...o.wanted].sort(byType).map((want): Condition => {
@@ -68,8 +80,7 @@ export function planConditions(o: {
       lastTransitionTime: since,
     };
   });
-  const gone = current.some((c) => o.owned.has(c.type) && !next.some((n) => n.type === c.type));
-  return gone || next.some((n) => !says(current, n)) ? next : null;
+  return { next, changed: next.some((n) => !says(current, n)) };
 }
 
 function says(current: readonly Condition[], want: Condition): boolean {

@@ -21,7 +21,7 @@ export {
   type ReflectorOptions,
   startReflector,
 } from "./reflector.ts";
-export { type Condition, type WantedCondition, planConditions, readConditions } from "./conditions.ts";
+export { type Condition, type WantedCondition, planConditions, readConditions, renewConditions } from "./conditions.ts";
 export { type Election, type ElectionOptions, joinElection } from "./leader-election.ts";
 export {
   ISTIO_LEASE,

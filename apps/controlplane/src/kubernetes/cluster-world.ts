@@ -124,6 +124,7 @@ const writerOptions = (
   gateways: {
     deploys: config.PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER,
     makesClasses: config.PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER,
+    tellsStatus: config.PILOT_ENABLE_GATEWAY_API_STATUS,
     controllerName: config.PILOT_GATEWAY_API_CONTROLLER_NAME,
     defaultClass: config.PILOT_GATEWAY_API_DEFAULT_GATEWAYCLASS_NAME,
     multiNetwork: config.AMBIENT_ENABLE_MULTI_NETWORK,
@@ -131,6 +132,7 @@ const writerOptions = (
     image: config.LATEEN_WAYPOINT_IMAGE,
     clusterId: config.CLUSTER_ID,
     trustDomain: config.TRUST_DOMAIN,
+    domain: config.CLUSTER_DOMAIN,
   },
   addressPools: config.PILOT_ENABLE_IP_AUTOALLOCATE
     ? [config.PILOT_IP_AUTOALLOCATE_IPV4_PREFIX, config.PILOT_IP_AUTOALLOCATE_IPV6_PREFIX]

@@ -62,6 +62,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   ValidatingWebhookConfiguration: "validatingwebhookconfigurations",
   HorizontalPodAutoscaler: "horizontalpodautoscalers",
   PodDisruptionBudget: "poddisruptionbudgets",
+  HTTPRoute: "httproutes",
 };
 
 export function pathOf({ apiVersion, kind, metadata }: Written, collection = false): string {

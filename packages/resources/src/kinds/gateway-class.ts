@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { objectMeta, text } from "../metadata.ts";
+import { objectMeta, statusConditions, text } from "../metadata.ts";
 import { gatewayVersion } from "./gateway.ts";
 
 export const gatewayClass = z.looseObject({
@@ -7,5 +7,6 @@ export const gatewayClass = z.looseObject({
   kind: z.literal("GatewayClass"),
   metadata: objectMeta,
   spec: z.looseObject({ controllerName: text.max(253) }),
+  status: z.looseObject({ conditions: statusConditions }).optional(),
 });
 export type GatewayClass = z.output<typeof gatewayClass>;

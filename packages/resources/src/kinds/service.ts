@@ -17,6 +17,7 @@ export const service = z.looseObject({
     type: z.enum(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]).default("ClusterIP"),
     clusterIP: text.optional(),
     clusterIPs: list(text).optional(),
+    externalIPs: list(text).optional(),
     externalName: text.optional(),
     selector: labels.optional(),
     ports: list(servicePort)
@@ -32,7 +33,11 @@ export const service = z.looseObject({
   status: z
     .looseObject({
       conditions: statusConditions,
-      loadBalancer: z.looseObject({ ingress: list(z.looseObject({ ip: text.optional() })).optional() }).optional(),
+      loadBalancer: z
+        .looseObject({
+          ingress: list(z.looseObject({ ip: text.optional(), hostname: text.optional() })).optional(),
+        })
+        .optional(),
     })
     .optional(),
 });

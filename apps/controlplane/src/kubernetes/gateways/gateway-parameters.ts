@@ -1,13 +1,7 @@
 import { CLASS_DEFAULTS_LABEL, type Overlay } from "@lateen/gateway-deployment";
-import {
-  type ApiClient,
-  CONFIG_MAPS,
-  type Decoded,
-  type KubeMetrics,
-  type Reflector,
-  startReflector,
-} from "@lateen/kube";
+import { type ApiClient, CONFIG_MAPS, type Decoded, type KubeMetrics, startReflector } from "@lateen/kube";
 import type { Logger } from "@lateen/telemetry";
+import { followNamed } from "./named-objects.ts";
 
 /** ConfigMaps that customise Gateways: defaults of classes, and those that single Gateways name. */
 export interface GatewayParameters extends Disposable {
@@ -24,9 +18,6 @@ interface ClassDefaults extends Overlay {
   readonly className: string;
   readonly created: string;
 }
-
-/** Each is a watch of its own; whoever wants more shares ConfigMaps. */
-const MAX_FOLLOWED = 1_000;
 
 /** @param o.onNamed hears `namespace/name` of a ConfigMap that was asked for, once it is known and when it changes */
 export function followParameters(o: {
@@ -46,15 +37,7 @@ export function followParameters(o: {
     decode: readDefaults,
     onChange: o.onClassDefaults,
   });
-  const named = new Map<string, Reflector<Overlay>>();
-  const start = (key: string): Reflector<Overlay> =>
-    startReflector<Overlay>({
-      ...common,
-      namespace: key.slice(0, key.indexOf("/")),
-      fieldSelector: `metadata.name=${key.slice(key.indexOf("/") + 1)}`,
-      decode: (raw) => ({ t: "good", value: overlayOf(raw) }),
-      onChange: () => o.onNamed(key),
-    });
+  const named = followNamed<Overlay>({ ...common, decode: overlayOf, onChange: o.onNamed });
   return {
     synced: (wait) => defaults.synced(wait),
     ofClass: (name) =>
@@ -63,28 +46,11 @@ export function followParameters(o: {
         .sort(([a, x], [b, y]) =>
           x.created === y.created ? (a < b ? -1 : 1) : x.created < y.created ? -1 : 1,
         )[0]?.[1],
-    named(key) {
-      const reflector = named.get(key);
-      return reflector?.hasSynced ? reflector.get(key) : null;
-    },
-    follow(keys) {
-      for (const [key, reflector] of named) {
-        if (keys.has(key)) continue;
-        reflector[Symbol.dispose]();
-        named.delete(key);
-      }
-      for (const key of keys) {
-        if (named.has(key)) continue;
-        if (named.size >= MAX_FOLLOWED) {
-          o.log.error("too many ConfigMaps customise Gateways, the others are not heeded", { most: MAX_FOLLOWED });
-          break;
-        }
-        named.set(key, start(key));
-      }
-    },
+    named: (key) => named.get(key),
+    follow: (keys) => named.follow(keys),
     [Symbol.dispose]() {
       defaults[Symbol.dispose]();
-      for (const reflector of named.values()) reflector[Symbol.dispose]();
+      named[Symbol.dispose]();
     },
   };
 }

@@ -14,6 +14,7 @@ import type { MeshSettings, ObjectNews } from "../../object-source.ts";
 import type { KubeSource } from "../kube-source.ts";
 import { builtinClasses } from "./gateway-classes.ts";
 import { gatewayDeployments } from "./gateway-deployments.ts";
+import { gatewayStatusWriter } from "./gateway-status-writer.ts";
 import { followInstallValues } from "./install-config.ts";
 
 /** What an installation says about Gateways. */
@@ -22,6 +23,8 @@ export interface GatewaySettings {
   readonly deploys: boolean;
   /** PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER. */
   readonly makesClasses: boolean;
+  /** PILOT_ENABLE_GATEWAY_API_STATUS. */
+  readonly tellsStatus: boolean;
   readonly controllerName: string;
   readonly defaultClass: string;
   readonly multiNetwork: boolean;
@@ -29,6 +32,8 @@ export interface GatewaySettings {
   readonly image: string;
   readonly clusterId: string;
   readonly trustDomain: string;
+  /** Of the cluster. */
+  readonly domain: string;
 }
 
 export interface GatewayWritersOptions {
@@ -57,6 +62,7 @@ export async function gatewayWriters(o: GatewayWritersOptions): Promise<GatewayW
   const { follower } = source;
   const common = { client, follower, log, metrics, namespace, owner: settings.controllerName };
   const classes = gatewayClasses(settings);
+  const revisions = (): readonly string[] => feed.model.environment.revisions.get("") ?? [];
   const ownedAccounts = await keepsOwnedAccounts(client);
   // Its first news come in a later turn, when there is somebody to hear them.
   const values = scope.own(followInstallValues({ ...common, revision, onChange: () => deployments.allChanged() }));
@@ -64,19 +70,33 @@ export async function gatewayWriters(o: GatewayWritersOptions): Promise<GatewayW
     gatewayDeployments({
       ...common,
       isSelected: o.isSelected,
-      revisions: () => feed.model.environment.revisions.get("") ?? [],
+      revisions,
       ready: (wait) => values.synced(wait),
       settings: () => ({ ...settingsNow(o, classes), values: values.values(), ownedAccounts }),
-      onProblem: () => undefined,
+      onProblem: () => status.allChanged(),
+    }),
+  );
+  const status = scope.own(
+    gatewayStatusWriter({
+      ...{ client, follower, feed, classes, revisions, log, metrics },
+      ...{ controllerName: settings.controllerName, domain: settings.domain, isSelected: o.isSelected },
+      problemOf: (gateway) => deployments.problemOf(gateway),
     }),
   );
   const builtin = builtinClasses({ ...common, classes });
   for (const [key] of follower.of("Gateway").entries()) deployments.gatewayChanged(key);
   builtin.allChanged();
+  status.allChanged();
   const owned = scope.move();
   return {
-    queues: [...(settings.deploys ? [deployments.queue] : []), ...(settings.makesClasses ? [builtin.queue] : [])],
-    heard({ changes, mesh, tags }) {
+    queues: [
+      ...(settings.deploys ? [deployments.queue] : []),
+      ...(settings.makesClasses ? [builtin.queue] : []),
+      ...(settings.tellsStatus ? status.queues : []),
+    ],
+    heard(news) {
+      const { changes, mesh, tags } = news;
+      status.heard(news);
       if (mesh !== undefined || tags !== undefined) deployments.allChanged();
       for (const { kind, key } of changes) {
         if (kind === "Gateway") deployments.gatewayChanged(key);
