@@ -2,6 +2,7 @@ import type { Command } from "./command.ts";
 import { demo } from "./demo/command.ts";
 import { explain } from "./explain/command.ts";
 import { local } from "./local/command.ts";
+import { validate } from "./validate/command.ts";
 import { version } from "./version.ts";
 import { ztunnelConfig } from "./ztunnel-config/command.ts";
 
@@ -9,5 +10,5 @@ import { ztunnelConfig } from "./ztunnel-config/command.ts";
 export const lateenctl: Command = {
   name: "lateenctl",
   summary: "run, explain and inspect a Lateen mesh",
-  commands: [demo, local, explain, ztunnelConfig, version],
+  commands: [demo, local, explain, ztunnelConfig, validate, version],
 };

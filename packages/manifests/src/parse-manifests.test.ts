@@ -51,6 +51,37 @@ describe("objects", () => {
   });
 });
 
+describe("what a cluster's webhook would say", () => {
+  const of = (kind: string, spec: string, group = "security.istio.io"): string =>
+    `apiVersion: ${group}/v1\nkind: ${kind}\nmetadata: {name: a, namespace: n}\nspec:\n${spec}`;
+
+  test("an object that it refuses is invalid, at the line of the field", () => {
+    const parsed = parseManifests(of("AuthorizationPolicy", "  action: DENY\n"), "f.yaml");
+    expect([parsed.objects, parsed.invalid]).toEqual([[], ["AuthorizationPolicy/n/a"]]);
+    expect(parsed.problems.map(formatProblem)).toEqual([
+      expect.stringMatching(/^f\.yaml:\d+: AuthorizationPolicy n\/a: spec\.rules: DENY without rules never applies/),
+    ]);
+  });
+
+  test("one that it warns of is taken", () => {
+    const parsed = parseManifests(of("AuthorizationPolicy", "  selector: {}\n"), "f.yaml");
+    expect(parsed.objects.length).toBe(1);
+    expect(parsed.problems).toMatchObject([{ severity: "warning", line: 5, path: "spec.selector" }]);
+  });
+
+  test("a kind that nothing here reads is told what is wrong with it, and harms nobody", () => {
+    const text = of("VirtualService", "  hosts: [a]\n", "networking.istio.io");
+    const { problems, incomplete } = parseManifests(text, "f.yaml");
+    expect(problems.map((p) => `${p.severity} ${p.message}`)).toEqual([
+      "warning nothing here reads VirtualService of networking.istio.io/v1",
+      "warning needs routes: http, tls or tcp",
+    ]);
+    expect(incomplete).toBe(false);
+    const asked = parseManifests(text, "f.yaml", { unread: "pass" }).problems;
+    expect(asked.map((p) => `${p.severity} ${p.message}`)).toEqual(["error needs routes: http, tls or tcp"]);
+  });
+});
+
 describe("problems", () => {
   test("say file, line, object and field, all at once", () =>
     expect(told(policy)).toEqual([

@@ -1,4 +1,12 @@
-import { type Resource, formatPath, parseResource, resourceKey, standInFor } from "@lateen/resources";
+import {
+  type FieldProblem,
+  type Resource,
+  formatPath,
+  parseResource,
+  resourceKey,
+  standInFor,
+} from "@lateen/resources";
+import { validateObject } from "@lateen/validation";
 import { type Problem, printable } from "./problem.ts";
 import { type YamlDocument, readYaml } from "./yaml-documents.ts";
 
@@ -30,10 +38,24 @@ const MAX_PROBLEMS = 200;
  * Reads objects from YAML or JSON of one or several documents; a List stands for its items. Every problem is reported at once,
  * at its line; what is valid beside it is returned. Never throws for any text.
  * @param file what problems call the text
+ * @param o.unread `warn` of kinds that nothing here reads, whose errors harm nobody; `pass` for whoever only wants to know what is
+ * right
  */
-export function parseManifests(text: string, file: string): ParsedManifests {
+export function parseManifests(
+  text: string,
+  file: string,
+  o: { readonly unread?: "warn" | "pass" } = {},
+): ParsedManifests {
   if (text.length > MAX_FILE_BYTES) return refused(file, `is larger than ${MAX_FILE_BYTES} bytes`);
-  const out: Output = { file, objects: [], problems: [], invalid: [], standIns: [], incomplete: false };
+  const out: Output = {
+    file,
+    objects: [],
+    problems: [],
+    invalid: [],
+    standIns: [],
+    incomplete: false,
+    unread: o.unread ?? "warn",
+  };
   const { documents, faults } = readYaml(text);
   for (const document of documents) addDocument(out, document);
   for (const { line, column, message } of faults) {
@@ -58,6 +80,7 @@ interface Output {
   readonly invalid: string[];
   readonly standIns: Manifest[];
   incomplete: boolean;
+  readonly unread: "warn" | "pass";
 }
 
 function addDocument(out: Output, document: YamlDocument): void {
@@ -77,28 +100,44 @@ interface Found {
   readonly base: readonly (string | number)[];
 }
 
-function addObject(out: Output, { document, value, base }: Found): void {
-  const { file } = out;
+function addObject(out: Output, found: Found): void {
+  const { document, value, base } = found;
   const parsed = parseResource(value);
-  const object = describe(value);
+  const review = validateObject(value);
   const at = base.length === 0 ? document.start : document.place(base);
-  if (parsed.t === "resource") {
-    out.objects.push({ resource: parsed.resource, file, line: at.line });
-    return;
-  }
+  const place = { file: out.file, line: at.line };
   if (parsed.t === "unknown-kind") {
-    const message = printable(`nothing here reads ${parsed.kind} of ${parsed.apiVersion}`);
-    out.problems.push({ severity: "warning", file, ...at, object, path: "", message });
-    return;
+    if (out.unread === "warn") {
+      const message = printable(`nothing here reads ${parsed.kind} of ${parsed.apiVersion}`);
+      out.problems.push({ severity: "warning", file: out.file, ...at, object: describe(value), path: "", message });
+    }
+    // Nobody heeds it, so that nothing it says can do harm.
+    report(out, found, { severity: out.unread === "warn" ? "warning" : "error", problems: review.errors });
+  } else if (parsed.t === "resource" && review.errors.length === 0) {
+    out.objects.push({ resource: parsed.resource, ...place });
+  } else {
+    const key = keyOf(value);
+    const standIn = standInFor(value);
+    if (key === null) out.incomplete = true;
+    else out.invalid.push(key);
+    if (standIn !== null) out.standIns.push({ resource: standIn, ...place });
+    const schema = parsed.t === "invalid" ? parsed.problems : [];
+    const more = review.errors.filter((e) => !schema.some((p) => formatPath(p.path) === formatPath(e.path)));
+    report(out, found, { severity: "error", problems: [...schema, ...more] });
   }
-  const key = keyOf(value);
-  const standIn = standInFor(value);
-  if (key === null) out.incomplete = true;
-  else out.invalid.push(key);
-  if (standIn !== null) out.standIns.push({ resource: standIn, file, line: at.line });
-  for (const { path, message } of parsed.problems) {
+  report(out, found, { severity: "warning", problems: review.warnings });
+}
+
+function report(
+  out: Output,
+  { document, value, base }: Found,
+  o: { readonly severity: Problem["severity"]; readonly problems: readonly FieldProblem[] },
+): void {
+  const object = describe(value);
+  for (const { path, message } of o.problems) {
     const full = [...base, ...path];
-    out.problems.push({ severity: "error", file, ...document.place(full), object, path: formatPath(full), message });
+    const { severity } = o;
+    out.problems.push({ severity, file: out.file, ...document.place(full), object, path: formatPath(full), message });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { FieldProblem } from "@lateen/resources";
 import { formatReview } from "./format-review.ts";
-import { isIstioGroup, validateObject } from "./validate-object.ts";
+import { isKnownKind, validateObject } from "./validate-object.ts";
 
 /** What became of a review, for whoever counts. */
 export interface ReviewedAdmission {
@@ -41,8 +41,8 @@ export function reviewAdmission(body: unknown): ReviewedAdmission | null {
     return { ...about, ...answer(uid, { allowed: true, warnings: [] }), reason: "" };
   const { errors, warnings } = validateObject(withNamespace(request));
   if (errors.length === 0) return { ...about, ...answer(uid, { allowed: true, warnings }), reason: "" };
-  const known = !isIstioGroup(about.group) || errors.every(({ path }) => path.length > 0);
-  return { ...about, ...answer(uid, { allowed: false, errors }), reason: known ? "invalid_resource" : "unknown_type" };
+  const reason = isKnownKind(request["object"]) ? "invalid_resource" : "unknown_type";
+  return { ...about, ...answer(uid, { allowed: false, errors }), reason };
 }
 
 const fields = (value: unknown): Fields =>

@@ -27,4 +27,4 @@ export {
 export type { Release } from "./object-context.ts";
 export { re2Problem } from "./re2-syntax.ts";
 export { celProblem } from "./cel-syntax.ts";
-export { isIstioGroup, validateObject } from "./validate-object.ts";
+export { validateObject } from "./validate-object.ts";

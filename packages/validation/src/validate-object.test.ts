@@ -168,7 +168,7 @@ describe("objects", () => {
     [{ apiVersion: "apps/v1", kind: "DaemonSet" }, null],
     [{ apiVersion: "gateway.networking.k8s.io/v1", kind: "Gateway", metadata: { name: "a" } }, /spec: is missing/],
     [{ apiVersion: "security.istio.io/v1", kind: "PeerAuthentication", sepc: {} }, /sepc: is not a known field/],
-    [{ kind: "Pod" }, /no apiVersion and kind/],
+    [{ kind: "Pod" }, /apiVersion: is missing/],
   ])("%j", (object, want) => {
     const lines = formatReview(validateObject(object).errors);
     if (want === null) expect(lines).toEqual([]);

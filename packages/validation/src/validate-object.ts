@@ -63,18 +63,27 @@ export function validateObject(raw: unknown, o: { readonly release?: Release } =
   if (!copy.ok) return refused(copy.problem.message);
   const object = record(copy.value);
   const { apiVersion, kind } = object;
-  if (typeof apiVersion !== "string" || typeof kind !== "string") return refused("has no apiVersion and kind");
+  if (typeof apiVersion !== "string" || typeof kind !== "string") return bySchema(raw);
   const group = apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
-  const known = Object.hasOwn(customKinds, kind) && customKinds[kind as CustomKindName].group === group;
-  if (known) return reviewCustom(kind as CustomKindName, record(raw), object, o.release ?? "newest");
+  if (isKnownKind(object)) return reviewCustom(kind as CustomKindName, record(raw), object, o.release ?? "newest");
   if (isIstioGroup(group)) return refused(`${quoted(kind)} of ${quoted(apiVersion)} is not a kind of Istio's API`);
+  return bySchema(raw);
+}
+
+function bySchema(raw: unknown): Review {
   const parsed = parseResource(raw);
   return { errors: parsed.t === "invalid" ? parsed.problems : [], warnings: [] };
 }
 
+/** Whether an object says that it is of a kind of Istio's API. */
+export function isKnownKind(object: unknown): boolean {
+  const { apiVersion, kind } = record(object);
+  if (typeof apiVersion !== "string" || typeof kind !== "string") return false;
+  return Object.hasOwn(customKinds, kind) && apiVersion.startsWith(`${customKinds[kind as CustomKindName].group}/`);
+}
+
 /** Groups of which every kind is checked here. */
-export const isIstioGroup = (group: string): boolean =>
-  Object.values(customKinds).some((custom) => custom.group === group);
+const isIstioGroup = (group: string): boolean => Object.values(customKinds).some((custom) => custom.group === group);
 
 const refused = (message: string): Review => ({ errors: [{ path: [], message }], warnings: [] });
 

@@ -1,7 +1,7 @@
 import { type Command, EXIT, type Flag, type Given, type Terminal, UsageError } from "../command.ts";
 import type { ObjectName } from "@lateen/local-mesh";
 import { namespaceOf } from "@lateen/resources";
-import { type Input, readInputs, validManifests } from "./manifest-input.ts";
+import { type Input, manifestWarnings, readInputs, validManifests } from "./manifest-input.ts";
 import { clientOf, meshFlag } from "./mesh-access.ts";
 import { parseObjectNames } from "./object-names.ts";
 
@@ -26,6 +26,7 @@ export const apply: Command = {
   async run(given, terminal) {
     const inputs = await inputsOf(given, terminal);
     validManifests("apply", inputs);
+    for (const warning of manifestWarnings(inputs)) terminal.stderr.write(`Warning: ${warning}\n`);
     const lines = await (await clientOf(given, terminal)).apply(inputs.map((i) => i.text).join("\n---\n"));
     terminal.stdout.write(lines.map((l) => `${l}\n`).join(""));
     return EXIT.ok;

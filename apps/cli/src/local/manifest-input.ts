@@ -67,3 +67,10 @@ export function validManifests(verb: string, inputs: readonly Input[]): readonly
   if (objects.length > 0) return objects;
   throw new MeshError(Code.BadInput, `Cannot ${verb}: there is no object in ${inputs.map((i) => i.name).join(", ")}`);
 }
+
+/** What the author of inputs should know though nothing of it is wrong, each at its file and line. */
+export const manifestWarnings = (inputs: readonly Input[]): readonly string[] =>
+  inputs
+    .flatMap(({ text: manifests, name }) => parseManifests(manifests, name).problems)
+    .filter((p) => p.severity === "warning")
+    .map(formatProblem);
