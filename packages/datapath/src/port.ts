@@ -44,6 +44,8 @@ export interface ConnectOptions extends SocketOptions {
    * has it as `facts.source`.
    */
   readonly from: string | null;
+  /** With `from`: source ports to try, in turn. The kernel chooses when there are none, or all are taken. */
+  readonly fromPorts?: readonly number[];
   readonly timeoutMs: number;
 }
 

@@ -120,6 +120,16 @@ describe.skipIf(requireRoot())("sockets inside a namespace", () => {
     server.close();
   });
 
+  test("from a port of a few, the next when one is taken, and from any when all are", () => {
+    const bound = (fromPorts: readonly number[]): readonly [number, number] => {
+      const fd = socketFactory.client(connectOptions("127.0.0.1", 80, { from: "127.0.0.9", fromPorts }));
+      return [fd, libc.getsockname(fd).readUInt16BE(2)];
+    };
+    const [[a, first], [b, second], [c, third]] = [bound([20_001, 20_002]), bound([20_001, 20_002]), bound([20_001])];
+    expect([first, second, third]).toEqual([20_001, 20_002, 0]); // chosen at connect
+    for (const fd of [a, b, c]) libc.close(fd);
+  });
+
   test.each(["203.0.113.7", "2001:db8::7"])("a source that the pod does not own can be bound: %s", (from) => {
     const fd = socketFactory.client(connectOptions(from.includes(":") ? "::1" : "127.0.0.1", 80, { from }));
     expect(libc.getsockname(fd).includes(Buffer.from(from.includes(":") ? "20010db8" : "cb007107", "hex"))).toBe(true);

@@ -4,6 +4,7 @@ import type { ConnectOptions, ListenOptions, SocketFactory } from "@lateen/datap
 import { MeshError } from "@lateen/errors";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
+import { isErrno } from "./netlink/netlink-socket.ts";
 import { NetnsHome, inNetns } from "./namespaces.ts";
 import { decodeInet, encodeInet } from "./sockaddr.ts";
 import { systemError } from "./system-error.ts";
@@ -83,13 +84,28 @@ function listener(visit: Visit, o: ListenOptions): { readonly fd: number; readon
   });
 }
 
-/** Lets the socket send from an address that is not the pod's. The source port is chosen at connect, per destination. */
-function bindSource(fd: number, from: string, family: "ipv4" | "ipv6"): void {
+/**
+ * Lets the socket send from an address that is not the pod's, and from one of these ports if one is free. The kernel's choice of a
+ * port is made at connect, per destination.
+ */
+function bindSource(fd: number, from: string, ports: readonly number[], family: "ipv4" | "ipv6"): void {
   setTransparent(fd, family);
   if (family === "ipv4") libc.setsockoptInt(fd, k.SOL_IP, k.IP_FREEBIND, 1);
   else libc.setsockoptInt(fd, k.SOL_IPV6, k.IPV6_FREEBIND, 1);
+  if (ports.some((port) => isBound(fd, encodeInet({ ip: from, port }, family)))) return;
   libc.setsockoptInt(fd, k.SOL_IP, k.IP_BIND_ADDRESS_NO_PORT, 1);
   libc.bind(fd, encodeInet({ ip: from, port: 0 }, family));
+}
+
+/** @returns false when somebody has that port */
+function isBound(fd: number, address: Uint8Array): boolean {
+  try {
+    libc.bind(fd, address);
+    return true;
+  } catch (e) {
+    if (isErrno(e, "EADDRINUSE")) return false;
+    throw e;
+  }
 }
 
 /** Tells a source address that cannot be had from whatever else can fail. */
@@ -108,7 +124,7 @@ function client(visit: Visit, o: ConnectOptions): number {
   return prepared(fd, () => {
     commonOptions(fd, o);
     libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_NODELAY, 1);
-    if (o.from !== null) sourceRefused(o.from, () => bindSource(fd, o.from ?? "", family));
+    if (o.from !== null) sourceRefused(o.from, () => bindSource(fd, o.from ?? "", o.fromPorts ?? [], family));
     return fd;
   });
 }

@@ -406,3 +406,16 @@ function counted(node: TwoNodes["near"], name: string): readonly (readonly [stri
   const flag = family?.labelNames.indexOf("response_flags") ?? -1;
   return (family?.series ?? []).map((one) => [String(one.labels[flag]), one.value] as const);
 }
+
+test("a port that a redirected client may have is not taken for its connection to the application", async () => {
+  const m = mesh();
+  await m.plaintext();
+  await m.open();
+  const [plaintext, tunnelled] = m.network.dials
+    .filter(({ options }) => options.to.port === 8080)
+    .map(({ options }) => options);
+  expect(plaintext).toMatchObject({ from: OUTSIDE.ip });
+  expect(plaintext?.fromPorts?.length).toBeGreaterThan(0);
+  for (const port of plaintext?.fromPorts ?? []) expect([port >= 16_384, port < 32_768]).toEqual([true, true]);
+  expect(tunnelled).toMatchObject({ from: CLIENT.ip, fromPorts: [] }); // its packets come to another port
+});

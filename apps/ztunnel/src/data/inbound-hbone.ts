@@ -186,7 +186,12 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
     if (!answered) request.refuse(status);
     answered = true;
   };
-  const dial = { to: target.dial, peer: target.fromLoopback ? target.dial : stream.remote, spoofs: tunnel.spoofs };
+  const dial = {
+    to: target.dial,
+    peer: target.fromLoopback ? target.dial : stream.remote,
+    spoofs: tunnel.spoofs,
+    redirected: false,
+  } as const;
   const cancel = connectToApplication(pod, dial, (result) => {
     if (!result.ok) {
       connection.fail({ flag: "CONNECT", error: `connection failed: ${result.error.message}`, refusedBy: null });

@@ -53,7 +53,7 @@ function carryPlaintext(
     { downstream: stream, judged, originalDst: dst },
   );
   if (refuseByPolicy(pod, own, connection, judged)) return;
-  connectToApplication(pod, { to: dst, peer: stream.remote, spoofs: about.spoofs }, (result) => {
+  connectToApplication(pod, { to: dst, peer: stream.remote, spoofs: about.spoofs, redirected: true }, (result) => {
     if (result.ok) connection.carry(stream, result.value);
     else connection.fail({ flag: "CONNECT", error: `connection failed: ${result.error.message}`, refusedBy: null });
   });
@@ -78,13 +78,29 @@ export function refuseByPolicy(
   return true;
 }
 
+/** Below those that kernels give to clients of their own accord, above those with a name. */
+const APART = { from: 16_384, count: 16_384, tries: 4 };
+
+/**
+ * Between the pod's kernel and us, a redirected connection and the one that we open for it differ by the client's port alone. Were
+ * ours to have the port of another connection of that client, its packets would be taken for that one's, and end it.
+ */
+const portsApart = (random: () => number): readonly number[] =>
+  Array.from({ length: APART.tries }, () => APART.from + Math.floor(random() * APART.count));
+
 /**
  * Dials the application; it sees the peer's address unless that is its own, the families differ, or the kernel does not give it,
  * which is worth a warning and no more (dataplane 4.4).
  */
 export function connectToApplication(
   pod: PodContext,
-  target: { readonly to: SocketAddress; readonly peer: SocketAddress; readonly spoofs: boolean },
+  target: {
+    readonly to: SocketAddress;
+    readonly peer: SocketAddress;
+    readonly spoofs: boolean;
+    /** The peer's own connection is one to the application, redirected to us. */
+    readonly redirected: boolean;
+  },
   done: Parameters<PodContext["thread"]["path"]["connect"]>[1],
 ): Cancel {
   const { path, config } = pod.thread;
@@ -94,7 +110,8 @@ export function connectToApplication(
   const spoof = target.spoofs && peer.ip !== to.ip && ipFamily(peer.ip) === ipFamily(to.ip);
   if (!spoof) return path.connect({ ...base, from: null }, done);
   let plain: Cancel | null = null;
-  const spoofed = path.connect({ ...base, from: peer.ip }, (result) => {
+  const fromPorts = target.redirected ? portsApart(pod.thread.random) : [];
+  const spoofed = path.connect({ ...base, from: peer.ip, fromPorts }, (result) => {
     if (result.ok || result.error.facts["source"] === undefined) return done(result);
     pod.thread.log.warn("cannot keep the source address", { source: peer.ip, error: result.error.message });
     plain = path.connect({ ...base, from: null }, done);
