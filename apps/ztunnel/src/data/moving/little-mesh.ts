@@ -18,7 +18,9 @@ import type { ThreadContext } from "../thread-context.ts";
 import { Traffic } from "../traffic.ts";
 
 /** Of the tunnel. */
-const STREAMS = 4;
+export const STREAMS = 12;
+/** Connections without a tunnel. */
+export const PLAIN = 20;
 const TENANT = "rehearsal";
 const AUTHORITY = "192.0.2.1:1";
 const IDENTITY = { trustDomain: "rehearsal", namespace: "rehearsal", serviceAccount: "rehearsal" } as const;
@@ -159,8 +161,10 @@ export class LittleMesh {
         if (++open === STREAMS) this.#events.ready();
       });
     }
-    const downstream = this.#client(mover);
-    this.#outgoing(downstream, "plainly").carry(downstream, this.#application(mover));
+    for (let i = 0; i < PLAIN; i++) {
+      const downstream = this.#client(mover);
+      this.#outgoing(downstream, "plainly").carry(downstream, this.#application(mover));
+    }
   }
 
   #outgoing(downstream: ByteStream, how: "in a tunnel" | "plainly"): OpenConnection {

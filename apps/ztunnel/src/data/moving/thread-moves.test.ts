@@ -5,11 +5,12 @@ import { seqpacketDescriptors } from "@lateen/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { STATE_FORMAT, type StateFormat } from "../../handover/state-format.ts";
 import { MemoryNetwork } from "../memory-data-path.test.support.ts";
+import { STREAMS } from "./little-mesh.ts";
 import { ThreadMoves } from "./thread-moves.ts";
 import { TwoProcesses } from "./two-processes.test.support.ts";
 
-/** Four in the tunnel, seen at both of its ends, and one without. */
-const CARRIED = 9;
+/** Those in the tunnel, seen at both of its ends, and one without. */
+const CARRIED = 2 * STREAMS + 1;
 const BUNDLES = 3;
 
 describe.skipIf(process.platform !== "linux")("connections of a data thread", () => {
@@ -27,8 +28,8 @@ describe.skipIf(process.platform !== "linux")("connections of a data thread", ()
     expect(took).toMatchObject({ outcome: "done", left: 0, declined: [] });
     expect(took.bundles.map(({ connections, tunnel }) => [connections, tunnel])).toEqual([
       [1, false],
-      [4, true],
-      [4, true],
+      [STREAMS, true],
+      [STREAMS, true],
     ]);
     two.say(1_000);
     expect(await two.answered()).toEqual([]);
