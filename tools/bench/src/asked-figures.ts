@@ -19,6 +19,7 @@ const ASKED: readonly Asked[] = [
   { of: "lateen", metrics: ["p50AddedMs1000"], atMost: 0.5 },
   { of: "lateen", metrics: ["rssIdleMiB"], atMost: 2 * 80 },
   { of: "lateen", metrics: ["rssAfterMiB"], atMost: 2 * 120 },
+  { of: "lateen", metrics: ["rssPerIdleConnKiB"], atMost: 2 * 8 },
   { of: "lateen/ztunnel", metrics: BULK_CPU, atMost: 0.95 },
   { of: "lateen/ztunnel", metrics: BULK_GBPS, atLeast: 1.1 },
   { of: "lateen/ztunnel", metrics: ["requestsPerSec32"], atLeast: 1 },

@@ -3,7 +3,7 @@ import { Code, MeshError } from "@lateen/errors";
 import { BULK_PORT, ECHO_PORT, HTTP_PORT } from "./bench-mesh.ts";
 import { type Requests, readFortio, readIperf } from "./load.ts";
 import type { BenchMesh } from "./mesh.ts";
-import { type ProcessCost, processCost } from "./process-cost.ts";
+import { type ProcessCost, maxOpenFiles, processCost } from "./process-cost.ts";
 
 /** Figures by name, with their unit in it. */
 export type Metrics = Record<string, number>;
@@ -16,6 +16,8 @@ export interface Track {
   readonly pids: readonly number[];
   readonly fortio: string;
   readonly seconds: number;
+  /** Held at once by the load `idle`. */
+  readonly connections: number;
 }
 
 export type LoadName = keyof typeof LOADS;
@@ -32,10 +34,13 @@ export const LOADS = {
   connections,
   small,
   handshakes,
+  idle,
 } as const;
+/** Loads that run once, after all rounds: the memory that they take does not come back at once. */
+export const LAST_LOADS: ReadonlySet<LoadName> = new Set(["idle"]);
 /** Loads that need a tunnel for each connection: they run on meshes whose proxies share none. */
 export const UNSHARED_LOADS: ReadonlySet<LoadName> = new Set(["handshakes"]);
-export const DEFAULT_LOADS: readonly LoadName[] = ["bulk", "requests", "latency", "connections"];
+export const DEFAULT_LOADS: readonly LoadName[] = ["bulk", "requests", "latency", "connections", "idle"];
 
 export const costOf = (on: Track): ProcessCost => processCost(on.pids);
 
@@ -126,13 +131,23 @@ async function handshakes(on: Track): Promise<Metrics> {
 
 const IDLE_CLIENT = fileURLToPath(new URL("./idle-client.ts", import.meta.url));
 
+/** Descriptors that a process needs beside its connections: tunnels, files, channels. */
+const SPARE_FILES = 1_000;
+
 /** Resident memory, in KiB, that one idle connection costs all proxies together. */
-export async function idle(on: Track, count: number): Promise<number> {
+async function idle(on: Track): Promise<Metrics> {
+  if (on.pids.length === 0 || on.connections === 0) return {};
+  const room = maxOpenFiles() - SPARE_FILES;
+  if (on.connections > room)
+    throw new MeshError(
+      Code.BadInput,
+      `Cannot hold ${on.connections} connections: the limit of open files leaves room for ${room}`,
+    );
   const before = costOf(on).rssMiB;
-  const held = on.mesh.start(on.client, ["node", IDLE_CLIENT, on.server, `${HTTP_PORT}`, `${count}`]);
+  const held = on.mesh.start(on.client, ["node", IDLE_CLIENT, on.server, `${HTTP_PORT}`, `${on.connections}`]);
   await held.firstLine;
   const during = costOf(on).rssMiB;
   held.release();
   await held.ended;
-  return ((during - before) * 1_024) / count;
+  return { rssPerIdleConnKiB: ((during - before) * 1_024) / on.connections };
 }

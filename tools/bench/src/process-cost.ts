@@ -22,6 +22,12 @@ export function processCost(pids: readonly number[]): ProcessCost {
   return { cpuSec: ticks / TICKS_PER_SEC, rssMiB: kib / 1024 };
 }
 
+/** Files that a process here may have open at once at most (RLIMIT_NOFILE, the hard one). */
+export function maxOpenFiles(): number {
+  const hard = /^Max open files +\S+ +(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return hard === undefined || hard === "unlimited" ? Infinity : Number(hard);
+}
+
 /** CPU time of the whole machine so far, in seconds: all of it, and what other tenants took (steal). */
 export function machineTime(): { readonly totalSec: number; readonly stealSec: number } {
   const fields = readFileSync("/proc/stat", "utf8").split("\n")[0]!.trim().split(/\s+/).slice(1, 9).map(Number);

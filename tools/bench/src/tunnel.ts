@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeBenchMesh } from "./bench-mesh.ts";
-import { type LoadName, LOADS, type Metrics, type Track, UNSHARED_LOADS, costOf, idle } from "./loads.ts";
+import { LAST_LOADS, LOADS, type LoadName, type Metrics, type Track, UNSHARED_LOADS, costOf } from "./loads.ts";
 import { BenchMesh } from "./mesh.ts";
 import { describeMachine, machineTime } from "./process-cost.ts";
 import { profileLoad } from "./profile.ts";
@@ -14,7 +14,7 @@ export interface TunnelOptions {
   /** Seconds of each load. */
   readonly seconds: number;
   readonly loads: readonly LoadName[];
-  /** Connections held open to see what an idle one costs; 0 leaves that out. */
+  /** Connections that the load `idle` holds; 0 leaves it out. */
   readonly connections: number;
   /** Variants to run; empty for all. */
   readonly only: readonly string[];
@@ -115,17 +115,21 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
   }
 }
 
-const trackOf = ({ variant, mesh }: Pick<Contestant, "variant" | "mesh">, fortio: string, seconds: number): Track => ({
+const trackOf = (
+  { variant, mesh }: Pick<Contestant, "variant" | "mesh">,
+  { fortio, seconds, connections }: Pick<Track, "fortio" | "seconds" | "connections">,
+): Track => ({
   mesh,
   client: variant.client,
   server: variant.server,
   pids: [...new Set(variant.proxies.flatMap((parts) => mesh.processes(parts)))],
   fortio,
   seconds,
+  connections,
 });
 
 /** Runs the loads through our own mesh, each under a profile. @returns what took the time, and where it is drawn */
-export async function profileTunnel(o: Pick<TunnelOptions, "seconds" | "loads">): Promise<string> {
+export async function profileTunnel(o: Pick<TunnelOptions, "seconds" | "loads" | "connections">): Promise<string> {
   requireProgram("iperf3", "install it, on Debian `apt-get install iperf3`");
   const fortio = await fortioProgram();
   const home = mkdtempSync(join(tmpdir(), "lateen-bench-"));
@@ -137,7 +141,7 @@ export async function profileTunnel(o: Pick<TunnelOptions, "seconds" | "loads">)
       if (loads.length === 0) continue;
       const settings = unshared ? UNSHARED : {};
       await using mesh = await BenchMesh.up("profile", folder, { stateHome: home, ztunnel: null, settings });
-      const track = trackOf({ variant: LATEEN, mesh }, fortio, o.seconds);
+      const track = trackOf({ variant: LATEEN, mesh }, { ...o, fortio });
       for (const load of loads) text += await profileLoad(mesh, load, () => LOADS[load](track));
     }
     return text;
@@ -153,21 +157,20 @@ async function runRounds(contestants: readonly Contestant[], fortio: string, o: 
       const { name } = contestant.variant;
       process.stderr.write(`round ${round + 1} of ${o.rounds}: ${name}\n`);
       const { variant, mesh, unshared } = contestant;
-      const on = (of: BenchMesh): Track => trackOf({ variant, mesh: of }, fortio, o.seconds);
+      const on = (of: BenchMesh): Track => trackOf({ variant, mesh: of }, { ...o, fortio });
       const metrics = await runLoads(
         on(mesh),
-        o.loads.filter((load) => !UNSHARED_LOADS.has(load)),
+        o.loads.filter((load) => !UNSHARED_LOADS.has(load) && !LAST_LOADS.has(load)),
       );
       for (const load of o.loads)
         if (UNSHARED_LOADS.has(load)) Object.assign(metrics, await LOADS[load](on(unshared ?? mesh)));
       results.set(name, [...(results.get(name) ?? []), metrics]);
     }
-  // Last: memory does not come back at once.
-  for (const contestant of contestants) {
-    if (contestant.variant.proxies.length === 0 || o.connections === 0) continue;
-    const perConnection = await idle(trackOf(contestant, fortio, o.seconds), o.connections);
-    for (const metrics of results.get(contestant.variant.name) ?? []) metrics["rssPerIdleConnKiB"] = perConnection;
-  }
+  for (const load of o.loads)
+    for (const contestant of LAST_LOADS.has(load) ? contestants : []) {
+      const metrics = await LOADS[load](trackOf(contestant, { ...o, fortio }));
+      for (const round of results.get(contestant.variant.name) ?? []) Object.assign(round, metrics);
+    }
   return results;
 }
 
