@@ -66,6 +66,7 @@ export function world(given: Given): GatewayWorld {
     namespaces: new Map(Object.entries({ shop: {}, other: {}, ...given.namespaces })),
     serviceLabels: (at) => given.services?.[at],
     entryLabels: (at) => given.entries?.[at],
+    waypointProblem: (kind, at) => (at === "shop/unbound" ? `${kind} ${at} waits for its waypoint` : null),
     hasHost: (hostname, namespace) => given.services?.[`${namespace}/${hostname}`] !== undefined,
     gatewayService(hostname, namespace) {
       const found = given.reached?.[hostname.replace(".svc.cluster.local", "")];

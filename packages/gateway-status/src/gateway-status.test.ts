@@ -1,4 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { readListenerSet, readRoute } from "./status-objects.ts";
 import {
   CONTROLLER,
   type Given,
@@ -164,6 +166,9 @@ describe("routes", () => {
     expect(message({})).toContain("istio.io/use-waypoint");
     expect(message({ "istio.io/use-waypoint": "none" })).toContain("istio.io/use-waypoint");
     expect(message({ "istio.io/use-waypoint": "wp" })).toBe("a waypoint takes it");
+    const routes = [["HTTPRoute", route({ parentRefs: [{ ...service, name: "unbound" }] })]] as const;
+    const found = said({ routes, services: { "shop/unbound": { "istio.io/use-waypoint": "wp" } } });
+    expect(JSON.stringify(found.get("HTTPRoute/shop/r"))).toContain("Service shop/unbound waits for its waypoint");
   });
 
   test.each([
@@ -329,4 +334,55 @@ describe("routes", () => {
       expect(resolved({ grants })).toBe("True ResolvedRefs");
     });
   });
+});
+
+test("nothing that can be read makes it throw, however odd", () => {
+  const name = fc.constantFrom("gw", "web", "", "a.b", "x\n");
+  const odd = fc.constantFrom(undefined, "", "Service", "Gateway", "HTTP", "TLS", "Selector", "\u0000");
+  const ref = fc.record({
+    group: odd,
+    kind: odd,
+    name,
+    namespace: odd,
+    sectionName: odd,
+    port: fc.constantFrom(undefined, 0, 80, -1),
+  });
+  const rule = fc.record({
+    matches: fc.array(fc.record({ path: fc.record({ type: odd }), method: fc.anything() }), { maxLength: 2 }),
+    filters: fc.array(
+      fc.record({ type: fc.constantFrom("RequestMirror", "x"), requestMirror: fc.record({ backendRef: ref }) }),
+      { maxLength: 2 },
+    ),
+    backendRefs: fc.array(ref, { maxLength: 2 }),
+  });
+  const raw = fc.record({
+    parentRefs: fc.array(ref, { maxLength: 3 }),
+    hostnames: fc.array(name, { maxLength: 2 }),
+    rules: fc.array(rule, { maxLength: 2 }),
+  });
+  const listener = fc.record({
+    name,
+    protocol: fc.constantFrom("HTTP", "TLS", "x\n", ""),
+    port: fc.nat(),
+    hostname: odd,
+  });
+  fc.assert(
+    fc.property(
+      raw,
+      fc.array(listener, { maxLength: 3 }),
+      fc.constantFrom("HTTPRoute", "GRPCRoute", "TLSRoute"),
+      (spec, listeners, kind) => {
+        const one = route(spec);
+        const set = { metadata: { name: "s", namespace: "shop" }, spec: { parentRef: { name: "gw" }, listeners } };
+        if (!readRoute(kind, one).ok || !readListenerSet(set).ok) return;
+        const allowedListeners = { namespaces: { from: "Same" } };
+        said({
+          gateways: [ingress({ allowedListeners }), waypoint()],
+          routes: [[kind, one]],
+          sets: [set],
+          services: { "shop/web": {} },
+        });
+      },
+    ),
+  );
 });

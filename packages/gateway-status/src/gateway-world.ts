@@ -39,6 +39,8 @@ export interface GatewayWorld {
   readonly serviceLabels: (key: string) => Labels | undefined;
   /** Labels of a ServiceEntry. */
   readonly entryLabels: (key: string) => Labels | undefined;
+  /** Why an object is not bound to the waypoint that it asks for; null: it is, or asks for none. */
+  readonly waypointProblem: (kind: "Service" | "ServiceEntry", key: string) => string | null;
   /** Whether a service of that name is known in the namespace. */
   readonly hasHost: (hostname: string, namespace: string) => boolean;
   readonly gatewayService: (hostname: string, namespace: string) => GatewayService | undefined;

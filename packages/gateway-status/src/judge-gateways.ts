@@ -31,6 +31,8 @@ export interface Attachable {
   readonly namespace: string;
   readonly listener: Listener;
   readonly port: number;
+  /** Kinds of routes that it takes. */
+  readonly kinds: ReadonlySet<string>;
 }
 
 /** What is made of a Gateway or a ListenerSet, but for the count of its routes. */
@@ -150,11 +152,12 @@ function judgeAll(
 /** Routes of a waypoint are attached to services, not to its listeners. */
 function attachableOf(
   at: Pick<Attachable, "kind" | "key" | "namespace">,
-  { listener, port, serves }: JudgedListener,
+  { listener, port, serves, status }: JudgedListener,
   { controller }: ClassInfo,
 ): readonly Attachable[] {
   const isTunnel = controller === WAYPOINT_CONTROLLER || (controller === EAST_WEST_CONTROLLER && port === HBONE_PORT);
-  return serves && !isTunnel ? [{ ...at, listener, port }] : [];
+  if (!serves || isTunnel) return [];
+  return [{ ...at, listener, port, kinds: new Set(status.supportedKinds.map((k) => k.kind)) }];
 }
 
 function acceptedGateway(

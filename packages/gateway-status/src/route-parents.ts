@@ -1,9 +1,8 @@
 import { WAYPOINT_CONTROLLER } from "@lateen/gateway-deployment";
 import { hostsOverlap } from "@lateen/hostnames";
-import { routeNamespaces } from "./allowed-namespaces.ts";
+import { takesRoutesOf } from "./allowed-namespaces.ts";
 import type { GatewayWorld, Labels } from "./gateway-world.ts";
 import type { Attachable } from "./judge-gateways.ts";
-import { supportedKinds } from "./listener-kinds.ts";
 import { GATEWAY_GROUP, isKind, kindOf } from "./reference-grants.ts";
 import type { Fault } from "./status-conditions.ts";
 import type { ParentRef, Route } from "./status-objects.ts";
@@ -56,9 +55,10 @@ function meshParent(
   const home = world.namespaces.get(namespace);
   if (isForeignWaypoint(world, namespace, labels, home)) return [];
   const missing = home !== undefined && !namesWaypoint(labels) && !namesWaypoint(home);
+  const what = ref.kind === "Service" ? "Service" : "ServiceEntry";
   const noWaypoint = missing
     ? `neither ${key} nor its namespace has the label istio.io/use-waypoint: nobody heeds the route`
-    : null;
+    : world.waypointProblem(what, key);
   return [{ ref, to: "mesh", denied: null, noWaypoint }];
 }
 
@@ -83,13 +83,11 @@ function deniedAt(world: GatewayWorld, route: Route, ref: ParentRef, to: Attacha
   const own = to.listener.hostname ?? "*";
   const matches = hosts.length === 0 || hosts.some((host) => hostsOverlap(own, host));
   if (!matches) return { reason: "NoMatchingListenerHostname", message: `none of its hosts is one of ${own}` };
-  const from = routeNamespaces(to.listener, to.namespace, world.namespaces);
-  if (from.t === "some" && !from.names.has(route.metadata.namespace))
+  if (!takesRoutesOf(route.metadata.namespace, { listener: to.listener, own: to.namespace }, world.namespaces))
     return {
       reason: "NotAllowedByListeners",
       message: `listener ${to.listener.name} takes no routes of namespace ${route.metadata.namespace}`,
     };
-  const taken = supportedKinds(to.listener).kinds.some((k) => k.kind === route.kind && k.group === GATEWAY_GROUP);
-  if (taken) return null;
+  if (to.kinds.has(route.kind)) return null;
   return { reason: "NotAllowedByListeners", message: `listener ${to.listener.name} takes no ${route.kind}` };
 }

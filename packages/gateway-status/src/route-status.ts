@@ -59,7 +59,9 @@ function grouped(attached: readonly Attachment[], namespace: string): ReadonlyMa
   const groups = new Map<string, Attachment[]>();
   for (const one of attached) {
     const key = refKey(one.ref, namespace);
-    groups.set(key, [...(groups.get(key) ?? []), one]);
+    const same = groups.get(key);
+    if (same === undefined) groups.set(key, [one]);
+    else same.push(one);
   }
   return groups;
 }

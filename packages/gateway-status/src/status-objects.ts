@@ -1,19 +1,20 @@
 import { z } from "zod";
 
-// Kinds of the Gateway API that are read for the sake of their status alone. The API server has judged them by its own CRDs, so other
-// fields are let through.
+// Kinds of the Gateway API that are read for the sake of their status alone. The API server has judged them by its own CRDs; what a
+// status does not follow from is not kept.
 
 const text = z.string().max(65_536);
 const list = <T extends z.ZodType>(of: T): z.ZodArray<T> => z.array(of).max(10_000);
-const metadata = z.looseObject({
+const metadata = z.object({
   name: text,
   namespace: text.default("default"),
   generation: z.number().optional(),
+  resourceVersion: text.optional(),
   creationTimestamp: text.nullish(),
   labels: z.record(z.string(), z.string()).nullish(),
 });
 
-const parentRef = z.looseObject({
+const parentRef = z.object({
   group: text.optional(),
   kind: text.optional(),
   namespace: text.optional(),
@@ -24,36 +25,36 @@ const parentRef = z.looseObject({
 /** What a route wants to be attached to. */
 export type ParentRef = z.output<typeof parentRef>;
 
-const objectRef = z.looseObject({
+const objectRef = z.object({
   group: text.optional(),
   kind: text.optional(),
   namespace: text.optional(),
   name: text,
   port: z.number().optional(),
 });
-const headers = z.looseObject({
-  set: list(z.looseObject({ name: text, value: text })).optional(),
-  add: list(z.looseObject({ name: text, value: text })).optional(),
+const headers = z.object({
+  set: list(z.object({ name: text, value: text })).optional(),
+  add: list(z.object({ name: text, value: text })).optional(),
 });
-const filter = z.looseObject({
+const filter = z.object({
   type: text,
   requestHeaderModifier: headers.optional(),
   responseHeaderModifier: headers.optional(),
-  requestMirror: z.looseObject({ backendRef: objectRef }).optional(),
+  requestMirror: z.object({ backendRef: objectRef }).optional(),
 });
 export type RouteFilter = z.output<typeof filter>;
 const backendRef = objectRef.extend({ weight: z.number().optional(), filters: list(filter).optional() });
 /** Where a route sends to. */
 export type BackendRef = z.output<typeof backendRef>;
-const matchedBy = list(z.looseObject({ type: text.optional() })).optional();
-const match = z.looseObject({
-  path: z.looseObject({ type: text.optional() }).optional(),
+const matchedBy = list(z.object({ type: text.optional() })).optional();
+const match = z.object({
+  path: z.object({ type: text.optional() }).optional(),
   headers: matchedBy,
   queryParams: matchedBy,
   method: z.unknown().optional(),
 });
 export type RouteMatch = z.output<typeof match>;
-const rule = z.looseObject({
+const rule = z.object({
   matches: list(match).optional(),
   filters: list(filter).optional(),
   backendRefs: list(backendRef).optional(),
@@ -63,6 +64,7 @@ export type RouteRule = z.output<typeof rule>;
 export const ROUTE_KINDS = ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"] as const;
 export type RouteKind = (typeof ROUTE_KINDS)[number];
 
+/** Entries of others are kept as they are. */
 const parentStatus = z.looseObject({
   parentRef,
   controllerName: text,
@@ -71,19 +73,29 @@ const parentStatus = z.looseObject({
 /** One entry of a route's status as it stands. */
 export type ParentStatus = z.output<typeof parentStatus>;
 
-const route = z.looseObject({
+const route = z.object({
   metadata,
-  spec: z.looseObject({
+  spec: z.object({
     parentRefs: list(parentRef).optional(),
     hostnames: list(text).optional(),
     rules: list(rule).optional(),
   }),
-  status: z.looseObject({ parents: list(parentStatus).optional() }).nullish(),
+  status: z.object({ parents: list(parentStatus).optional() }).nullish(),
 });
 export type Route = z.output<typeof route> & { readonly kind: RouteKind };
 
-const namespaces = z.looseObject({ from: text.optional(), selector: z.unknown().optional() });
-const listenerEntry = z.looseObject({
+const selector = z.object({
+  matchLabels: z.record(z.string(), z.string()).optional(),
+  matchExpressions: list(
+    z.object({
+      key: text,
+      operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]),
+      values: list(text).optional(),
+    }),
+  ).optional(),
+});
+const namespaces = z.object({ from: text.optional(), selector: selector.optional() });
+const listenerEntry = z.object({
   name: text,
   port: z.number().optional(),
   protocol: text,
@@ -98,41 +110,41 @@ const listenerEntry = z.looseObject({
   allowedRoutes: z
     .looseObject({
       namespaces: namespaces.optional(),
-      kinds: list(z.looseObject({ group: text.optional(), kind: text })).optional(),
+      kinds: list(z.object({ group: text.optional(), kind: text })).optional(),
     })
     .optional(),
 });
 /** A listener, of a Gateway or of a ListenerSet; its port may be left to its protocol. */
 export type Listener = z.output<typeof listenerEntry>;
 
-const listenerSet = z.looseObject({
+const listenerSet = z.object({
   metadata,
-  spec: z.looseObject({ parentRef, listeners: list(listenerEntry).default([]) }),
-  status: z.looseObject({ conditions: z.unknown().optional(), listeners: z.unknown().optional() }).nullish(),
+  spec: z.object({ parentRef, listeners: list(listenerEntry).default([]) }),
+  status: z.object({ conditions: z.unknown().optional(), listeners: z.unknown().optional() }).nullish(),
 });
 export type ListenerSet = z.output<typeof listenerSet>;
 
-const referenceGrant = z.looseObject({
+const referenceGrant = z.object({
   metadata,
-  spec: z.looseObject({
-    from: list(z.looseObject({ group: text, kind: text, namespace: text })).default([]),
-    to: list(z.looseObject({ group: text, kind: text, name: text.optional() })).default([]),
+  spec: z.object({
+    from: list(z.object({ group: text, kind: text, namespace: text })).default([]),
+    to: list(z.object({ group: text, kind: text, name: text.optional() })).default([]),
   }),
 });
 export type ReferenceGrant = z.output<typeof referenceGrant>;
 
-const caRef = z.looseObject({ group: text, kind: text, name: text, namespace: text.optional() });
-const frontendTls = z.looseObject({
-  validation: z.looseObject({ caCertificateRefs: list(caRef).default([]), mode: text.optional() }).optional(),
+const caRef = z.object({ group: text, kind: text, name: text, namespace: text.optional() });
+const frontendTls = z.object({
+  validation: z.object({ caCertificateRefs: list(caRef).default([]), mode: text.optional() }).optional(),
 });
-const gatewayTls = z.looseObject({
+const gatewayTls = z.object({
   frontend: z
     .looseObject({
       default: frontendTls.optional(),
-      perPort: list(z.looseObject({ port: z.number(), tls: frontendTls })).optional(),
+      perPort: list(z.object({ port: z.number(), tls: frontendTls })).optional(),
     })
     .optional(),
-  backend: z.looseObject({ clientCertificateRef: objectRef.optional() }).optional(),
+  backend: z.object({ clientCertificateRef: objectRef.optional() }).optional(),
 });
 /** `spec.tls` of a Gateway. */
 export type GatewayTls = z.output<typeof gatewayTls>;

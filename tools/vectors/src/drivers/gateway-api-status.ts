@@ -103,6 +103,7 @@ function worldOf(objects: readonly JsonObject[], file: SuiteFile): GatewayWorld 
       const entry = entries.get(key);
       return entry && labelsOf(entry);
     },
+    waypointProblem: () => null,
     hasHost: (hostname, namespace) => hosts.has(`${namespace}/${hostname}`),
     gatewayService(hostname, namespace) {
       const found = services.find((s) => s["hostname"] === hostname && s["namespace"] === namespace);

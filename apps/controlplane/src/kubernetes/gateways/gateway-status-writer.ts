@@ -140,7 +140,6 @@ function targetOf(
   const reflector = kind === "ListenerSet" ? kinds.listenerSets : kinds.routes(kind satisfies RouteKind);
   const object = reflector.get(key);
   if (object === undefined) return null;
-  const version = object.metadata["resourceVersion"];
   return {
     ...{
       resource: reflector.resource,
@@ -148,7 +147,7 @@ function targetOf(
       metadata: object.metadata,
       status: object.status,
     },
-    resourceVersion: typeof version === "string" ? version : undefined,
+    resourceVersion: object.metadata.resourceVersion,
   };
 }
 

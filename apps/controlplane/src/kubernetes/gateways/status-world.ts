@@ -133,6 +133,10 @@ export class StatusWorld implements Disposable {
         const found = follower.of("ServiceEntry").get(key);
         return found && (found.metadata.labels ?? {});
       },
+      waypointProblem(kind, key) {
+        const said = feed.model.conditions.get(`${kind}/${key}`)?.conditions ?? [];
+        return said.find((c) => c.type === "istio.io/WaypointBound" && c.status === "False")?.message ?? null;
+      },
       hasHost(hostname, namespace) {
         asked.hosts = true;
         return feed.model.services.get(`${namespace}/${hostname}`) !== undefined;
