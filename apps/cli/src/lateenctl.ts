@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
 import { demo } from "./demo/command.ts";
+import { describe } from "./describe/command.ts";
 import { explain } from "./explain/command.ts";
 import { local } from "./local/command.ts";
 import { validate } from "./validate/command.ts";
@@ -10,5 +11,5 @@ import { ztunnelConfig } from "./ztunnel-config/command.ts";
 export const lateenctl: Command = {
   name: "lateenctl",
   summary: "run, explain and inspect a Lateen mesh",
-  commands: [demo, local, explain, ztunnelConfig, validate, version],
+  commands: [demo, local, explain, describe, ztunnelConfig, validate, version],
 };

@@ -4,7 +4,7 @@ import { Graph } from "@lateen/collections";
 import type { MeshFolders } from "@lateen/local-mesh";
 import { type Manifest, parseKept, watchManifests } from "@lateen/manifests";
 import { PolicyStore } from "@lateen/policy";
-import { ResourceModel, modelOptions } from "@lateen/translation";
+import { type MeshModel, ResourceModel, modelOptions } from "@lateen/translation";
 import { WorkloadStore } from "@lateen/workload-model";
 import type { MeshView } from "./explain-connection.ts";
 
@@ -24,16 +24,23 @@ function readLastGood(file: string): readonly Manifest[] {
   return kept.ok ? kept.value : [];
 }
 
-/** What the proxies of a mesh are told, from the folders that its control plane reads. */
-export async function readMeshView(o: {
+interface MeshFiles {
   readonly dirs: readonly string[];
   readonly lastGood?: readonly Manifest[];
-}): Promise<MeshView> {
-  await using watch = await watchManifests({ ...o, onChange: () => undefined });
+}
+
+/** What a mesh's control plane makes of the folders that it reads. */
+export async function readMeshModel(from: MeshFiles): Promise<MeshModel> {
+  await using watch = await watchManifests({ ...from, onChange: () => undefined });
   // Every local mesh is started with the defaults.
   const resources = new ResourceModel(new Graph(), modelOptions());
   resources.take(Array.from(watch.snapshot.resources.values(), (manifest) => manifest.resource));
-  const { model } = resources;
+  return resources.model;
+}
+
+/** What the proxies of a mesh are told, from the folders that its control plane reads. */
+export async function readMeshView(from: MeshFiles): Promise<MeshView> {
+  const model = await readMeshModel(from);
   const workloads = new WorkloadStore(null);
   workloads.apply({ workloads: model.workloads.values(), services: model.services.values(), removed: [] });
   const policies = new PolicyStore();

@@ -1,12 +1,8 @@
-import fs from "node:fs";
-import path from "node:path";
-import { text } from "node:stream/consumers";
-import { Code, MeshError } from "@lateen/errors";
 import type { MeshClient } from "@lateen/local-mesh";
 import { type Command, EXIT, type Flag, type Given, type Terminal, UsageError } from "../command.ts";
 import { formatOf, outputFlag } from "../output-format.ts";
-import { whyUnreadable } from "../local/manifest-input.ts";
 import { clientOf, meshFlag, namespaceFlag, withNamespace } from "../local/mesh-access.ts";
+import { readUserFile } from "../read-file.ts";
 import { chooseNode } from "./choose-node.ts";
 import { type ConfigDump, parseConfigDump } from "./config-dump.ts";
 import { log } from "./log.ts";
@@ -142,7 +138,7 @@ async function readDump(given: Given, terminal: Terminal, o: { readonly definite
   const pod = given.positionals.map((name) => withNamespace(name, given.text("namespace")))[0];
   if ([file !== "", node !== "", pod !== undefined].filter(Boolean).length > 1)
     throw new UsageError("at most one of --file, --node and a pod may be given");
-  if (file !== "") return parsed(await readFile(file, terminal), undefined);
+  if (file !== "") return parsed(await readUserFile(file, terminal), undefined);
   const client = await clientOf(given, terminal);
   const chosen = chooseNode(await client.status(), { node, pod, definite: o.definite });
   return parsed(await fetchDump(client, chosen.node), chosen.workload);
@@ -156,12 +152,4 @@ function parsed(json: string, workload: SectionFilter["workload"]): ReadDump {
   const dump = parseConfigDump(json);
   if (!dump.ok) throw dump.error;
   return { dump: dump.value, json, workload };
-}
-
-async function readFile(file: string, terminal: Terminal): Promise<string> {
-  try {
-    return file === "-" ? await text(terminal.stdin) : fs.readFileSync(path.resolve(terminal.cwd, file), "utf8");
-  } catch (e) {
-    throw new MeshError(Code.BadInput, `Cannot read "${file}": ${whyUnreadable(e)}`, {}, e);
-  }
 }
