@@ -107,6 +107,11 @@ export class TestClient implements Disposable {
     this.#send({ typeUrl, initialResourceVersions: new Map(known), resourceNamesSubscribe: ["*"] });
   }
 
+  /** Asks for what is not configuration. */
+  ask(typeUrl: string, names: readonly string[]): void {
+    this.#send({ typeUrl, resourceNamesSubscribe: [...names] });
+  }
+
   /** The next message; fails at the deadline. */
   async next(): Promise<Heard> {
     const deadline = AbortSignal.timeout(DEADLINE_MS);

@@ -39,7 +39,7 @@ export function registerProcessMetrics(
   });
 }
 
-function ownVersion(): string {
+export function ownVersion(): string {
   const file = new URL("../package.json", import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }

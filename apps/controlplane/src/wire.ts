@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { availableParallelism } from "node:os";
 import { type Reply, serveHttp } from "@lateen/admin-http";
 import {
   type Authentication,
@@ -16,22 +15,15 @@ import { type Logging, type Registry, createRegistry } from "@lateen/telemetry";
 import { type ModelOptions, behaviourOf, modelOptions } from "@lateen/translation";
 import { authorityTiming } from "./authority-limits.ts";
 import type { Config } from "./config.ts";
-import type { DebugRules } from "./debug/debug-access.ts";
 import type { DebugSources } from "./debug/debug-pages.ts";
-import { debugRoutes } from "./debug/debug-routes.ts";
-import { type ClientAccounts, authorizeClient } from "./discovery/authorization.ts";
-import { type DiscoveryLimits, DiscoveryService } from "./discovery/discovery-service.ts";
-import { createGrpcServer, listenGrpc } from "./discovery/grpc-server.ts";
 import { ResourceStore } from "./discovery/resource-store.ts";
-import { ServedTypes } from "./discovery/served-types.ts";
-import { createXdsMetrics } from "./discovery/xds-metrics.ts";
 import { folderWorld } from "./folder-world.ts";
 import { clusterWorld } from "./kubernetes/cluster-world.ts";
 import { keepAuthority } from "./keep-authority.ts";
 import { MeshFeed } from "./mesh-feed.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 import { podView } from "./pod-view.ts";
-import { registerProcessMetrics } from "./process-metrics.ts";
+import { serveClients } from "./serve-clients.ts";
 import { serverCredentials } from "./server-certificate.ts";
 import type { OptionalClientCertificate } from "./server-credentials.ts";
 import { createValidationMetrics } from "./webhook/validation-metrics.ts";
@@ -117,43 +109,19 @@ export async function startControlPlane(
   scope.own(keepAuthority(world, { ...authorityTiming(config), own, clock: systemClock, random: Math.random, log }));
   const webhook = await webhookOf(config, own.credentials, registry, logging);
   if (webhook !== null) scope.own(webhook);
-  const limits = discoveryLimits(config);
-  const server = createGrpcServer(limits.ageMs);
-  const listener = scope.own(
-    await listenGrpc(server, {
-      address: config.DISCOVERY_ADDRESS,
-      credentials: own.credentials,
-      limits: CONNECTIONS,
-      clock: systemClock,
-      log: logging.logger("discovery"),
-    }),
-  );
-  const discovery = scope.own(
-    new DiscoveryService({
-      ...{ store, limits, authenticate, clock: systemClock, random: Math.random },
-      types: new ServedTypes(store, feed.lookup),
-      authorize: (caller, node) => authorizeClient(caller, node, accountsOf(feed, trustedNodeAccounts)),
-      metrics: createXdsMetrics(registry),
-      log: logging.logger("discovery"),
-      cut: (peer) => listener.cut(peer),
-    }),
-  );
-  server.addService(discovery.definition, discovery.handlers);
-  server.addService(ca.definition, ca.implementation);
-  const sources: DebugSources = { feed, discovery, world };
-  const routes = debugRoutes(sources, debugRules(config, authenticate), registry);
-  const debug = scope.own(await serveHttp(config.DEBUG_ADDRESS, routes));
-  scope.own(registerProcessMetrics(registry, { feed, discovery, listener, nowMs: systemClock.nowMs }));
+  const services = [{ definition: ca.definition, handlers: ca.implementation }];
+  const given = { config, world, feed, store, authenticate, credentials: own.credentials, services };
+  const clients = scope.own(await serveClients(given, registry, logging));
   // Last: who finds it ready finds everything.
   starting[Symbol.dispose]();
   logging.logger("controlplane").info("started", { discovery: config.DISCOVERY_ADDRESS, source: config.source });
   const owned = scope.move();
   return {
-    port: listener.port,
-    debugPort: debug.port,
+    port: clients.port,
+    debugPort: clients.debugPort,
     readyPort: ready.port,
     webhookPort: webhook?.port ?? null,
-    debug: sources,
+    debug: clients.debug,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }
@@ -168,43 +136,6 @@ async function webhookOf(
   if (config.source !== "kubernetes") return null;
   const metrics = createValidationMetrics(registry);
   return serveWebhook({ address: config.WEBHOOK_ADDRESS, credentials, metrics, log: logging.logger("validation") });
-}
-
-/** Connections at a time, and new ones of one address. */
-const CONNECTIONS = { connections: 20_000, perSecond: 50, burst: 200 };
-
-function discoveryLimits(config: Config): DiscoveryLimits {
-  const age = config.KEEPALIVE_MAX_SERVER_CONNECTION_AGE;
-  return {
-    streams: 10_000,
-    // Istio's own measure (control-plane 1.3).
-    newStreamsPerSecond: config.PILOT_MAX_REQUESTS_PER_SECOND || Math.min(15 + 5 * availableParallelism(), 100),
-    namesPerClient: 100_000,
-    names: 1_000_000,
-    unreadBytes: 256 << 20,
-    firstRequestMs: 30_000,
-    sendMs: config.PILOT_XDS_SEND_TIMEOUT,
-    answerMs: config.LATEEN_XDS_ANSWER_TIMEOUT,
-    ageMs: age === 0 ? null : age,
-    graceMs: 10_000,
-  };
-}
-
-function debugRules(config: Config, authenticate: DebugRules["authenticate"]): DebugRules {
-  const namespaces = [config.POD_NAMESPACE, config.ROOT_NAMESPACE, ...config.DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES];
-  return { authenticate, namespaces };
-}
-
-function accountsOf(feed: MeshFeed, trusted: readonly string[]): ClientAccounts {
-  return {
-    isNodeProxy: (account) => trusted.includes(account),
-    isWaypoint: (account) => {
-      const [namespace = ""] = account.split("/");
-      return feed.model.waypoints
-        .values()
-        .some((w) => w.namespace === namespace && w.serviceAccounts.some((name) => `${namespace}/${name}` === account));
-    },
-  };
 }
 
 /**

@@ -1,5 +1,6 @@
 export { type AddressResource, decodeAddress } from "./address-resource.ts";
 export { decodeAuthorization, encodeAuthorization } from "./authorization-resource.ts";
+export { CONFIG_STATUS, type TypeStatus, encodeClientConfig } from "./client-config.ts";
 export {
   type IstioCertificateRequest,
   type IstioCertificateResponse,

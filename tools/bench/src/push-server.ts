@@ -95,6 +95,8 @@ const discovery = new DiscoveryService({
   log: quiet,
   clock: systemClock,
   random: Math.random,
+  debug: () => ({ t: "resources", resources: [] }),
+  identifier: "{}",
   cut: (peer) => listener.cut(peer),
 });
 server.addService(discovery.definition, discovery.handlers);

@@ -1,8 +1,11 @@
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { rmSync } from "node:fs";
+import type { Caller } from "@lateen/ca";
 import { eventually } from "@lateen/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ADDRESS_TYPE, Rig, policyYaml } from "../control-plane.test.support.ts";
+import { debugOverXds } from "./debug-over-xds.ts";
 import { DEBUG_PAGES, type DebugSources } from "./debug-pages.ts";
 import { debugPage } from "./debug-routes.ts";
 import type { Visible } from "./debug-access.ts";
@@ -81,6 +84,49 @@ describe("debug pages", () => {
   test("follow the objects", async () => {
     rmSync(join(rig.dir, "config/useless.yaml"));
     await eventually(() => Object.keys(page("policies").json as object).length === 2);
+  });
+});
+
+describe("over xDS", () => {
+  const SYNCZ = "istio.io/debug/syncz";
+
+  test("a page is asked for by its path, and how far the proxies are by a type of its own", async () => {
+    using client = rig.client();
+    client.subscribe(ADDRESS_TYPE);
+    await client.next();
+    client.ask("istio.io/debug", ["policies"]);
+    expect(await client.next()).toMatchObject({ type: "istio.io/debug", names: ["policies"] });
+    const body = Buffer.from(client.bodies.get("istio.io/debug policies") ?? "", "hex").toString();
+    expect(JSON.parse(body)).toMatchObject({ "shop/allow": { action: "ALLOW" } });
+    client.ask(SYNCZ, []);
+    expect(await client.next()).toMatchObject({ type: SYNCZ, names: ["ztunnel-a.istio-system"] });
+    const config = client.bodies.get(`${SYNCZ} ztunnel-a.istio-system`) ?? "";
+    expect(Buffer.from(config, "hex").toString()).toContain("ztunnel~10.0.0.1~ztunnel-a.istio-system");
+    // Its last field is the status of the only type: SYNCED.
+    expect(config.slice(-4)).toBe("3001");
+  });
+
+  test.each([
+    ["istio.io/debug", ["nothing"], 5],
+    ["istio.io/debug", [], 3],
+    ["istio.io/debug", ["policies", "services"], 3],
+    ["istio.io/debug/config_dump", ["x"], 3],
+  ])("%s %j is refused", async (typeUrl, names, code) => {
+    using client = rig.client();
+    client.ask(typeUrl, names);
+    expect(await client.next()).toMatchObject({ t: "end", status: { code } });
+  });
+
+  test("who is not of the mesh sees what is of its own namespace", () => {
+    const ask = debugOverXds(from, ["istio-system"]);
+    const identity = { trustDomain: "cluster.local", namespace: "bank", serviceAccount: "a" };
+    const caller: Caller = { name: "", identity, pod: null, by: "token" };
+    expect(ask(SYNCZ, [], caller)).toMatchObject({ t: "end", code: 7 });
+    expect(ask("istio.io/debug", ["adsz"], caller)).toMatchObject({ t: "end", code: 7 });
+    const answer = ask("istio.io/debug", ["policies"], caller);
+    const text = answer.t === "resources" ? new TextDecoder().decode(answer.resources[0]?.body) : "";
+    expect(Object.keys(JSON.parse(text) as object)).toEqual(["bank/other"]);
+    expect(ask("istio.io/debug", ["policies"], { ...caller, identity: null })).toMatchObject({ t: "end", code: 7 });
   });
 });
 

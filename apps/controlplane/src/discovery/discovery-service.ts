@@ -27,6 +27,7 @@ import { Outbox } from "./outbox.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { ResourceStore } from "./resource-store.ts";
 import { PUSH_ORDER, type ServedTypes, scopeOf } from "./served-types.ts";
+import { type DebugAnswer, encodeAnswer, isSideType } from "./side-types.ts";
 import type { XdsMetrics } from "./xds-metrics.ts";
 
 export interface DiscoveryLimits extends StreamLimits {
@@ -55,6 +56,10 @@ export interface DiscoveryOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Answers questions that are not about configuration. */
+  readonly debug: (typeUrl: string, names: readonly string[], caller: Caller) => DebugAnswer;
+  /** Says which control plane answers them, as JSON. */
+  readonly identifier: string;
   /** Cuts the connection of a peer that does not even take the end of its stream. */
   readonly cut: (peer: string) => void;
 }
@@ -198,7 +203,10 @@ export class DiscoveryService implements Disposable {
         stream = this.#open(request, { call, caller, variant });
         if (stream === null) return void call.removeAllListeners("data");
       }
-      stream.request(request);
+      const unknown = stream.request(request);
+      // An answer to our answer needs none.
+      if (unknown !== null && isSideType(unknown.typeUrl) && request.responseNonce === "")
+        this.#answer(stream, unknown);
     });
     call.on("end", () => {
       over();
@@ -233,7 +241,7 @@ export class DiscoveryService implements Disposable {
     const options: StreamOptions = {
       ...{ types: types.for(node.value), order: PUSH_ORDER, scope, scopeKey: scope.key },
       ...{ shared: this.#shared, budget: this.#budget, maxNames: limits.namesPerClient },
-      nonce: () => `${this.#begun}/${(++this.#nonces).toString(36)}`,
+      nonce: () => this.#nonce(),
     };
     const id = `${node.value.pod}-${++this.#ids}`;
     const stream = new DiscoveryStream({ ...from, id, node: node.value }, options, this.#deps);
@@ -242,6 +250,21 @@ export class DiscoveryService implements Disposable {
     metrics.joined(node.value.istioVersion || "unknown");
     log.info("client joined", { client: id, node: node.value.id, caller: describeCaller(caller) });
     return stream;
+  }
+
+  #answer(
+    stream: DiscoveryStream,
+    { typeUrl, names }: { readonly typeUrl: string; readonly names: readonly string[] },
+  ): void {
+    const { debug, identifier } = this.#o;
+    const answer = debug(typeUrl, names, stream.caller);
+    if (answer.t === "end") return stream.close(answer.code, answer.message);
+    const { variant } = stream;
+    stream.call.write(encodeAnswer(answer, { variant, typeUrl, identifier, nonce: this.#nonce() }));
+  }
+
+  #nonce(): string {
+    return `${this.#begun}/${(++this.#nonces).toString(36)}`;
   }
 
   #left(stream: DiscoveryStream): void {

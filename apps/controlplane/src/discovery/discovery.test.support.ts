@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import {
   Client,
@@ -12,8 +13,8 @@ import type { Caller } from "@lateen/ca";
 import { ok } from "@lateen/errors";
 import { createLogging, createRegistry, renderOpenMetrics } from "@lateen/telemetry";
 import { FakeClock, eventually } from "@lateen/testkit";
-import { Graph } from "@lateen/collections";
-import { MeshLookup, meshInputs, meshModel, modelOptions } from "@lateen/translation";
+import { parseResource } from "@lateen/resources";
+import { type ModelSettings, keyInKind, modelOptions } from "@lateen/translation";
 import {
   ADDRESS_TYPE,
   type DeltaDiscoveryRequest,
@@ -22,6 +23,7 @@ import {
   createNode,
   deltaDiscoveryMethod,
 } from "@lateen/xds-types";
+import { MeshFeed } from "../mesh-feed.ts";
 import { type DiscoveryLimits, DiscoveryService } from "./discovery-service.ts";
 import { type ConnectionLimits, type GrpcListener, createGrpcServer, listenGrpc } from "./grpc-server.ts";
 import { ResourceStore } from "./resource-store.ts";
@@ -38,24 +40,27 @@ const LIMITS: DiscoveryLimits = {
   ...{ streams: 2_000, newStreamsPerSecond: 1e6, namesPerClient: 1_000, names: 10_000, unreadBytes: 1 << 20 },
   ...{ firstRequestMs: 30_000, sendMs: 60_000, answerMs: 300_000, ageMs: null, graceMs: 10_000 },
 };
+/** Longest that a test waits for an answer. */
+const DEADLINE_MS = 20_000;
 export const NODE = createNode({ id: "ztunnel~10.0.0.1~zt.mesh~mesh.svc.cluster.local" });
 
 /** Discovery over real gRPC without TLS, with a clock that stands still. */
 export class DiscoveryRig implements AsyncDisposable {
   readonly clock = new FakeClock();
-  readonly store = new ResourceStore((body) => Buffer.from(body).toString("hex").slice(0, 40));
+  readonly store = new ResourceStore((body) => createHash("sha256").update(body).digest("hex"));
   readonly registry = createRegistry();
   readonly lines: string[] = [];
   readonly service: DiscoveryService;
   listener!: GrpcListener;
+  readonly #feed: MeshFeed;
   readonly #server = createGrpcServer(null);
 
-  constructor(limits: Partial<DiscoveryLimits> = {}) {
-    const graph = new Graph();
-    const lookup = new MeshLookup(graph, meshModel(graph, meshInputs(graph), modelOptions()));
+  constructor(limits: Partial<DiscoveryLimits> = {}, settings: ModelSettings = {}) {
+    const log = createLogging({ write: (line) => this.lines.push(line), nowMicros: () => 0 }).logger("config");
+    this.#feed = new MeshFeed(this.store, modelOptions(settings), log);
     this.service = new DiscoveryService({
       store: this.store,
-      types: new ServedTypes(this.store, lookup),
+      types: new ServedTypes(this.store, this.#feed.lookup),
       authenticate: () => Promise.resolve(ok(CALLER)),
       authorize: () => ok(null),
       limits: { ...LIMITS, ...limits },
@@ -63,6 +68,8 @@ export class DiscoveryRig implements AsyncDisposable {
       log: createLogging({ write: (line) => this.lines.push(line), nowMicros: () => 0 }).logger("discovery"),
       clock: this.clock,
       random: () => 0.5,
+      debug: () => ({ t: "end", code: 12, message: "not here" }),
+      identifier: "{}",
       cut: (peer) => this.listener.cut(peer),
     });
     this.#server.addService(this.service.definition, this.service.handlers);
@@ -85,6 +92,16 @@ export class DiscoveryRig implements AsyncDisposable {
       Object.entries(resources).map(([name, text]) => [name, text === null ? null : { body: Buffer.from(text) }]),
     );
     this.store.announce();
+  }
+
+  /** Puts objects as a cluster would. */
+  apply(...objects: readonly object[]): void {
+    const changes = objects.map((object) => {
+      const parsed = parseResource(object);
+      if (parsed.t !== "resource") throw new TypeError(JSON.stringify(parsed));
+      return { kind: parsed.resource.kind, key: keyInKind(parsed.resource), after: parsed.resource };
+    });
+    this.#feed.take({ changes, problems: [] }, () => null);
   }
 
   client(port = this.listener.port): RawClient {
@@ -132,11 +149,14 @@ export class RawClient implements Disposable {
   }
 
   async response(number: number): Promise<DeltaDiscoveryResponse> {
-    return eventually(() => this.responses[number - 1], { what: `response ${number}` });
+    return eventually(() => this.responses[number - 1], { what: `response ${number}`, deadlineMs: DEADLINE_MS });
   }
 
   async ended(): Promise<readonly [code: number, details: string]> {
-    const { code, details } = await eventually(() => this.status ?? undefined, { what: "the end of the stream" });
+    const { code, details } = await eventually(() => this.status ?? undefined, {
+      what: "the end of the stream",
+      deadlineMs: DEADLINE_MS,
+    });
     return [code, details];
   }
 
