@@ -1,11 +1,10 @@
-import type { ChildProcess } from "node:child_process";
-import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connectSeqpacket, openNetns, spawnIn } from "@lateen/linux";
+import { connectSeqpacket } from "@lateen/linux";
 import { eventually, requireRoot } from "@lateen/testkit";
 import { LiveFlow } from "./support/live-flow.ts";
+import { NodeZtunnels } from "./support/node-ztunnels.ts";
 import { TestMesh } from "./support/test-mesh.ts";
 import { Traffic, echo } from "./support/traffic.ts";
 
@@ -24,10 +23,11 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
   let mesh: TestMesh;
   let traffic: Traffic;
   const flows: LiveFlow[] = [];
-  const started: ChildProcess[] = [];
+  let ztunnels: NodeZtunnels;
 
   beforeAll(async () => {
     mesh = await TestMesh.up(["pair"]);
+    ztunnels = new NodeZtunnels(mesh);
     const [client, server, bystander] = await Promise.all(["client", "server", "bystander"].map((n) => mesh.pod(n)));
     await server!.listen(PORT, echo);
     await bystander!.listen(PORT, echo);
@@ -42,7 +42,7 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
   afterAll(async () => {
     for (const flow of flows) flow.close();
     await traffic[Symbol.asyncDispose]();
-    for (const child of started) child.kill("SIGKILL");
+    ztunnels[Symbol.dispose]();
     await mesh[Symbol.asyncDispose]();
   });
 
@@ -53,47 +53,6 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
     await eventually(() => problems().length > 0 || moves(), { what: "every busy connection to carry bytes" });
     expect(problems()).toEqual([]);
   };
-
-  /** Starts a ztunnel beside that of a node, of the next version. */
-  async function next(node: string, by: number): Promise<ChildProcess> {
-    const part = (await mesh.parts()).find((p) => p.name === `ztunnel-${node}`)!;
-    const at = `/proc/${mesh.daemonPid}/root/proc/${part.pid}`;
-    const lines = readFileSync(`${at}/environ`, "utf8").split("\0");
-    const env = Object.fromEntries(lines.flatMap((line) => (line.includes("=") ? [line.split(/=(.*)/s)] : [])));
-    using netns = openNetns(`${at}/ns/net`);
-    const entry = path.join(import.meta.dirname, "support/next-ztunnel.ts");
-    const child = spawnIn({ netns: netns.fd }, process.execPath, ["--conditions=lateen:source", entry], {
-      env: { ...env, NEXT_BY: String(by) },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    started.push(child);
-    return child;
-  }
-
-  /** Pids of the ztunnels of a node of this mesh. */
-  function ztunnels(node: string): readonly number[] {
-    const own = readlinkSync(`/proc/${mesh.daemonPid}/ns/pid`);
-    return readdirSync("/proc").flatMap((name) => {
-      if (!/^\d+$/.test(name)) return [];
-      try {
-        const command = readFileSync(`/proc/${name}/cmdline`, "utf8");
-        const env = readFileSync(`/proc/${name}/environ`, "utf8").split("\0");
-        const isOurs = readlinkSync(`/proc/${name}/ns/pid`) === own && command.includes("apps/ztunnel/");
-        return isOurs && env.includes(`NODE_NAME=${node}`) ? [Number(name)] : [];
-      } catch {
-        return []; // it ended meanwhile
-      }
-    });
-  }
-
-  /** Waits for a line of what a process prints. */
-  async function says(child: ChildProcess, what: RegExp): Promise<string> {
-    let text = "";
-    child.stdout?.setEncoding("utf8").on("data", (more: string) => (text += more));
-    await eventually(() => what.test(text) || child.exitCode !== null, { what: String(what), deadlineMs: 60_000 });
-    expect(text).toMatch(what);
-    return text;
-  }
 
   test("keeps every connection, and no new one fails", { timeout: 120_000 }, async () => {
     for (const node of ["node-1", "node-2", "node-1", "node-2"]) {
@@ -119,14 +78,12 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
   });
 
   test("by the next version, and back by this one, in the format that both know", { timeout: 120_000 }, async () => {
-    const restarts = async (): Promise<number> =>
-      (await mesh.parts()).find((p) => p.name === "ztunnel-node-2")?.restarts ?? 0;
-    const before = await restarts();
-    const newer = await next("node-2", 1);
-    await says(newer, /took over.*outcome="done"/);
+    const before = await ztunnels.restarts("node-2");
+    const newer = await ztunnels.next("node-2", { NEXT_BY: "1" });
+    await ztunnels.says(newer, /took over.*outcome="done"/);
     await progress();
     // The daemon starts its own again when that has ended, and it takes over in turn.
-    await eventually(async () => newer.exitCode !== null && (await restarts()) > before, {
+    await eventually(async () => newer.exitCode !== null && (await ztunnels.restarts("node-2")) > before, {
       what: "the daemon's own ztunnel to take over again",
       deadlineMs: 60_000,
     });
@@ -143,14 +100,14 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
   });
 
   test("a successor that is killed changes nothing", { timeout: 60_000 }, async () => {
-    const before = ztunnels("node-1");
+    const before = ztunnels.of("node-1");
     const upgrade = mesh.client.upgradeZtunnel("node-1").then(
       () => "replaced",
       (e: unknown) => String(e),
     );
     const [successor] = await eventually(
       () => {
-        const fresh = ztunnels("node-1").filter((pid) => !before.includes(pid));
+        const fresh = ztunnels.of("node-1").filter((pid) => !before.includes(pid));
         return fresh.length > 0 ? fresh : null;
       },
       { what: "the successor to start" },

@@ -1,16 +1,37 @@
 import process from "node:process";
 import type { Plain } from "@lateen/cbor";
+import type { Kind } from "@lateen/handover";
 import { STATE_FORMAT as OWN, type StateFormat } from "@lateen/ztunnel";
 
 // The formats of a ztunnel that is NEXT_BY versions later: with its like it speaks one that this version cannot read, with the
-// one before it that one's. Every thread of it loads this module.
+// one before it that one's. Every thread of it loads this module. With NEXT_DIES, `write 2` or `read 2`, the process is killed
+// by itself when one of its threads is about to give, or to take, the second of what it carries.
 
 const newest = OWN.versions.newest + Number(process.env["NEXT_BY"] ?? "1");
+const [diesAt, which] = (process.env["NEXT_DIES"] ?? "").split(" ");
 type Wrapped = { readonly next: Plain };
+
+type Bundle = { readonly tunnel?: Plain; readonly connections?: readonly { connection: { originalDst: string } }[] };
+
+let bundles = 0;
+function perhapsDie(at: "read" | "write", kind: Kind, state: Plain): void {
+  const { connections } = state as Bundle;
+  if (kind !== "connections" || connections === undefined) return; // a channel, or totals
+  if (connections[0]?.connection.originalDst.startsWith("192.0.2.1:")) return; // only rehearsed
+  if (diesAt === at && ++bundles === Number(which)) process.kill(process.pid, "SIGKILL");
+}
 
 export const STATE_FORMAT: StateFormat = {
   versions: { newest, oldest: newest - 1 },
-  own: OWN.own,
-  write: (version, kind, own) => (version === OWN.own ? own : { next: own, version, kind }),
-  read: (version, _kind, state) => (version === OWN.own ? state : (state as Wrapped).next),
+  // One that is nobody's is rewritten always, so that it passes here.
+  own: diesAt === "" ? OWN.own : 0,
+  write: (version, kind, own) => {
+    perhapsDie("write", kind, own);
+    return version === OWN.own ? own : { next: own, version, kind };
+  },
+  read: (version, kind, state) => {
+    const own = version === OWN.own ? state : (state as Wrapped).next;
+    perhapsDie("read", kind, own);
+    return own;
+  },
 };
