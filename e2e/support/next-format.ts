@@ -1,6 +1,5 @@
 import process from "node:process";
 import type { Plain } from "@lateen/cbor";
-import type { Kind } from "@lateen/handover";
 import { STATE_FORMAT as OWN, type StateFormat } from "@lateen/ztunnel";
 
 // The formats of a ztunnel that is NEXT_BY versions later: with its like it speaks one that this version cannot read, with the
@@ -9,6 +8,7 @@ import { STATE_FORMAT as OWN, type StateFormat } from "@lateen/ztunnel";
 
 const newest = OWN.versions.newest + Number(process.env["NEXT_BY"] ?? "1");
 const [diesAt, which] = (process.env["NEXT_DIES"] ?? "").split(" ");
+type Kind = Parameters<StateFormat["write"]>[1];
 type Wrapped = { readonly next: Plain };
 
 type Bundle = { readonly tunnel?: Plain; readonly connections?: readonly { connection: { originalDst: string } }[] };
