@@ -8,6 +8,7 @@ import {
   type Cancel,
   type ConnectTarget,
   type HboneClient,
+  type HboneConnection,
   type HboneOptions,
   type HbonePool,
   type HboneServer,
@@ -55,8 +56,8 @@ export class PodTunnels {
   readonly #pool: HbonePool;
   readonly #accepted = new Map<HboneServer, AcceptedTunnel>();
   readonly #opened = new Map<HboneClient, OpenedTunnel>();
-  /** Tunnels within tunnels, one per connection. */
-  readonly #inner = new Set<HboneClient>();
+  /** Tunnels within tunnels, one per connection, and what each runs through. */
+  readonly #inner = new Map<HboneClient, HboneConnection>();
 
   constructor(pod: PodContext) {
     const { config, path } = pod.thread;
@@ -98,7 +99,7 @@ export class PodTunnels {
       if (!outer.ok) return done(outer);
       this.#secure(target.as, inner.expected, outer.value, (client) => {
         if (!client.ok) return done(client);
-        this.#inner.add(client.value);
+        this.#inner.set(client.value, outer.value.connection);
         const headers = [...request.headers, originNetworkHeader(inner.network)];
         client.value.connect({ authority: request.authority, headers }, (stream) => {
           client.value.drain();
@@ -123,6 +124,12 @@ export class PodTunnels {
       const opened = this.#opened.get(pooled.tunnel);
       return opened === undefined ? [] : [{ ...pooled, ...opened }];
     });
+  }
+
+  /** Whether another tunnel runs through this one. */
+  carriesTunnel(tunnel: HboneConnection): boolean {
+    for (const [inner, outer] of this.#inner) if (outer === tunnel && !inner.closed) return true;
+    return false;
   }
 
   /** Takes a tunnel out of the pool while it stands still. */
@@ -156,7 +163,7 @@ export class PodTunnels {
     this.#pool.tick(nowMs);
     for (const server of this.#accepted.keys()) server.tick(nowMs);
     for (const tunnel of this.#opened.keys()) if (tunnel.closed) this.#opened.delete(tunnel);
-    for (const client of this.#inner) {
+    for (const client of this.#inner.keys()) {
       client.tick(nowMs);
       if (client.closed) this.#inner.delete(client);
     }
@@ -170,7 +177,7 @@ export class PodTunnels {
   stop(): void {
     this.#pool.abort();
     for (const server of [...this.#accepted.keys()]) server.abort();
-    for (const client of this.#inner) client.abort();
+    for (const client of this.#inner.keys()) client.abort();
   }
 
   #dial(key: string, done: (result: Result<HboneClient>) => void): Cancel {

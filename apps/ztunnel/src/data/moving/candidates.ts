@@ -1,5 +1,6 @@
 import type { HboneConnection } from "@lateen/hbone";
 import type { OpenConnection } from "../open-connection.ts";
+import type { PodTunnels } from "../pod-tunnels.ts";
 import type { ServedPod } from "../served-pod.ts";
 import type { ThreadContext } from "../thread-context.ts";
 import { type Candidate, carrierOf } from "./freeze.ts";
@@ -25,6 +26,10 @@ export const isOver = (candidate: Candidate): boolean =>
 export const weightOf = (candidate: Candidate): number =>
   candidate.t === "plain" ? 1 : Math.max(1, candidate.tunnel.active);
 
+/** A tunnel that runs within another has no socket of its own that could be passed on: both stay, and are not waited for. */
+const movable = (tunnels: PodTunnels): PodTunnels["outbound"] =>
+  tunnels.outbound.filter(({ tunnel }) => !tunnels.carriesTunnel(tunnel));
+
 /**
  * Everything of these pods that could move, each once. The lightest come first: what is done for the first time is slow, and is
  * to hold up few.
@@ -37,7 +42,7 @@ export function findCandidates(pods: Iterable<ServedPod>): readonly Found[] {
         pod,
         candidate: { t: "inbound", tunnel, about } as const,
       })),
-      ...tunnels.outbound.map((about) => ({
+      ...movable(tunnels).map((about) => ({
         pod,
         candidate: { t: "outbound", tunnel: about.tunnel, about } as const,
       })),
@@ -64,7 +69,7 @@ export function remaining(
   let [later, left] = [0, 0];
   for (const { context, tunnels } of pods) {
     later += context.beginning;
-    for (const tunnel of [...tunnels.inbound.keys(), ...tunnels.outbound.map((o) => o.tunnel)])
+    for (const tunnel of [...tunnels.inbound.keys(), ...movable(tunnels).map((o) => o.tunnel)])
       if (!stays(tunnel) && !isOut(tunnel)) later += 1;
     for (const c of connectionsOf(context.thread, context.info.uid)) {
       const carrier = carrierOf(c);
