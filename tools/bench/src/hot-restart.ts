@@ -22,6 +22,7 @@ const NEW_PER_SEC = 10;
 /** Restarts between two quiet stretches: a noisy machine is noisy for both. */
 const GROUP = 5;
 const MIN_QUIET_MS = 5_000;
+const MAX_QUIET_MS = 20_000;
 /** Before each restart, at random up to this. */
 const MAX_PAUSE_MS = 500;
 
@@ -111,7 +112,7 @@ async function replaceInGroups(
         say(await upgrade(`node-${(i % 2) + 1}`));
       }
     });
-    quietMs = Math.max(MIN_QUIET_MS, tookMs);
+    quietMs = Math.min(MAX_QUIET_MS, Math.max(MIN_QUIET_MS, tookMs));
   }
   return stretches;
 }

@@ -195,6 +195,7 @@ describe.skipIf(process.platform !== "linux")("two processes at a hand-over sock
     expect(summary).toMatchObject({ outcome: "done", connections: 0, left: 4 });
     await running;
     expect([old.done, old.of("give"), old.of("lend-listeners")]).toEqual([true, [], []]);
+    expect(fresh.totals).toEqual([families]); // numbers need no driver
   });
 
   test("a successor that goes away gives everything back", async () => {
@@ -224,9 +225,16 @@ describe.skipIf(process.platform !== "linux")("two processes at a hand-over sock
     const successor = connect();
     await successor.connect(AbortSignal.timeout(5_000));
     await successor.listeners();
+    const taken = successor.takePod("pod");
     predecessor[Symbol.dispose]();
     expect(await successor.move(() => undefined)).toMatchObject({ outcome: "lost", left: -1, connections: 0 });
     expect(successor.open).toBe(false);
     expect(fresh.log.join()).toContain("nothing more is taken over");
+    successor.served("pod", null);
+    // What the data threads have is theirs, whatever became of the predecessor; they close it.
+    for (const { fd } of taken) {
+      expect(fstatSync(fd).isCharacterDevice()).toBe(true);
+      closeSync(fd);
+    }
   });
 });

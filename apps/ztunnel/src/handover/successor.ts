@@ -10,6 +10,7 @@ import { type StateFormat, fromVersion } from "./state-format.ts";
 import { type Offered, type TakerOwner, TakerSession } from "./taker-session.ts";
 import { type Summary, summarize } from "./summary.ts";
 
+const CANNOT_TAKE = "the successor's driver cannot take it over";
 /** Channels that may be on offer at a time. */
 const WINDOW = 64;
 
@@ -47,7 +48,10 @@ export class Successor implements TakerOwner {
   readonly #listed = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<number>();
   readonly #over = Promise.withResolvers<Ending>();
+  /** On offer, and not asked for. */
   readonly #lent = new Map<string, Lent>();
+  /** Offers whose listeners are with the data threads already. */
+  readonly #starting = new Map<string, number>();
   readonly #took: Took[] = [];
   /** Channels over which a data thread takes. */
   #channels = 0;
@@ -88,14 +92,18 @@ export class Successor implements TakerOwner {
 
   /** What is on offer for a pod. The descriptors are the caller's, who says afterwards whether the pod is `served`. */
   takePod(uid: string): readonly PodListener[] {
-    return this.#lent.get(uid)?.listeners ?? [];
+    const lent = this.#lent.get(uid);
+    if (lent === undefined) return [];
+    this.#lent.delete(uid);
+    this.#starting.set(uid, lent.id);
+    return lent.listeners;
   }
 
   /** The pod's proxy runs with the listeners that were taken, or does not. */
   served(uid: string, error: string | null): void {
-    const lent = this.#lent.get(uid);
-    this.#lent.delete(uid);
-    if (lent !== undefined) this.#session.decide(lent.id, error);
+    const id = this.#starting.get(uid);
+    this.#starting.delete(uid);
+    if (id !== undefined) this.#session.decide(id, error);
   }
 
   /** Takes everything else. @returns what became of it; null when there was no predecessor or it went away before */
@@ -142,8 +150,8 @@ export class Successor implements TakerOwner {
     const state = fromVersion(this.#o.format, this.#version, offer.kind, offer.state);
     if (!state.ok) return this.#decline(offer, state.error.message);
     if (offer.name === PROCESS && offer.kind === "listeners") this.#processId = offer.id;
-    else if (!this.#o.takes) this.#decline(offer, "the successor's driver cannot take it over");
     else if (offer.name === PROCESS) this.#ofProcess(offer, state.value);
+    else if (!this.#o.takes) this.#decline(offer, CANNOT_TAKE);
     else if (offer.kind === "connections") this.#decline(offer, "connections come over channels");
     else {
       const listeners = podListeners(state.value, offer.fds);
@@ -164,6 +172,7 @@ export class Successor implements TakerOwner {
     if (!read.ok) return this.#decline(offer, read.error.message);
     if ((fd !== undefined) !== (read.value.t === "channel") || more.length > 0)
       return this.#decline(offer, "it has another number of descriptors than it needs");
+    if (fd !== undefined && !this.#o.takes) return this.#decline(offer, CANNOT_TAKE);
     if (read.value.t === "totals") this.#totals = { id: offer.id, families: read.value.families };
     if (fd !== undefined) {
       this.#channels += 1;
