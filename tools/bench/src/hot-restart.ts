@@ -33,6 +33,8 @@ export interface HotRestartOptions {
   /** Of all of them together, each way. */
   readonly megabits: number;
   readonly workloads: readonly WorkloadName[];
+  /** Ends it early: what was seen until then is told. */
+  readonly stop: AbortSignal;
 }
 
 /** What one client program saw. */
@@ -57,7 +59,7 @@ export interface WorkloadSeen {
 
 export interface HotRestartReport {
   readonly machine: Machine;
-  readonly options: HotRestartOptions;
+  readonly options: Omit<HotRestartOptions, "stop">;
   readonly seconds: number;
   readonly connections: number;
   readonly bytes: number;
@@ -94,6 +96,7 @@ function startFlows(mesh: BenchMesh, o: HotRestartOptions): readonly HeldProgram
 async function replaceInGroups(
   upgrade: (node: string) => Promise<ZtunnelUpgrade>,
   restarts: number,
+  stop: AbortSignal,
   say: (upgraded: ZtunnelUpgrade) => void,
 ): Promise<Stretches> {
   const stretches: Stretches = { quiet: [], restarted: [] };
@@ -104,10 +107,10 @@ async function replaceInGroups(
     return Date.now() - fromMs;
   };
   let quietMs = MIN_QUIET_MS;
-  for (let done = 0; done < restarts; done += GROUP) {
+  for (let done = 0; done < restarts && !stop.aborted; done += GROUP) {
     await stretch(stretches.quiet, () => sleep(quietMs));
     const tookMs = await stretch(stretches.restarted, async () => {
-      for (let i = done; i < Math.min(restarts, done + GROUP); i++) {
+      for (let i = done; i < Math.min(restarts, done + GROUP) && !stop.aborted; i++) {
         await sleep(Math.random() * MAX_PAUSE_MS);
         say(await upgrade(`node-${(i % 2) + 1}`));
       }
@@ -122,6 +125,7 @@ export async function benchHotRestart(
   o: HotRestartOptions,
   say: (upgraded: ZtunnelUpgrade) => void,
 ): Promise<HotRestartReport> {
+  const { stop: _stop, ...options } = o;
   const home = mkdtempSync(join(tmpdir(), "lateen-bench-"));
   chmodSync(home, 0o711); // a database runs as another user, and has its data below
   const before = machineTime();
@@ -146,6 +150,7 @@ export async function benchHotRestart(
     const stretches = await replaceInGroups(
       (node) => client.upgradeZtunnel(node),
       o.restarts,
+      o.stop,
       (upgraded) => {
         restarts.push(upgraded);
         say(upgraded);
@@ -157,7 +162,7 @@ export async function benchHotRestart(
     const workloads = await Promise.all(databases.map(async (p) => lastObject<WorkloadSeen>(await p.output)));
     const after = machineTime();
     const steal = (after.stealSec - before.stealSec) / Math.max(1, after.totalSec - before.totalSec);
-    return { ...summed(seen, stretches), machine: describeMachine(steal), options: o, seconds, workloads, restarts };
+    return { ...summed(seen, stretches), machine: describeMachine(steal), options, seconds, workloads, restarts };
   } finally {
     rmSync(home, { recursive: true, force: true });
   }

@@ -19,7 +19,8 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
            busiest data thread of either node
   control-plane  what translation costs by the size of a cluster, and what one change costs; how long until 100 connected
            clients have it, at rest and with 100 changes a second
-  hot-restart  ztunnels replaced under load, in turn: what was cut, what was wrong, how long it stood still
+  hot-restart  ztunnels replaced under load, in turn: what was cut, what was wrong, how long it stood still;
+           interrupted, it tells what it saw until then
   enrol    200 pods captured on one node, one after another: from request to verified
 
   --check      exit with 1 when a figure that is asked for is missed
@@ -65,7 +66,9 @@ const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]
     return { text, missed: [...missedControlPlane(report), ...missedPush(pushed)] };
   },
   "hot-restart": async ({ longLived: connections, restarts, megabits, workloads }) => {
-    const options = { connections, restarts, megabits, workloads };
+    const early = new AbortController();
+    process.once("SIGINT", () => early.abort());
+    const options = { connections, restarts, megabits, workloads, stop: early.signal };
     const report = await benchHotRestart(options, (upgraded) => process.stderr.write(renderUpgrade(upgraded)));
     const text = `${renderHotRestart(report)}written to ${saveReport("hot-restart", report)}\n`;
     return { text, missed: missedHotRestart(report) };
