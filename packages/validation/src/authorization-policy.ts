@@ -16,7 +16,7 @@ const NOT_CUSTOM_KEYS: ReadonlySet<string> = new Set([
 export function checkAuthorizationPolicy(spec: AuthorizationPolicySpec, f: Findings): void {
   checkAttachment(spec, f);
   const { action, rules } = spec;
-  if ((action === "DENY" || action === "CUSTOM") && rules === undefined)
+  if ((action === "DENY" || action === "CUSTOM") && (rules ?? []).length === 0)
     f.at("rules").error(`${action} without rules never applies: write "rules: [{}]" to have it apply to everything`);
   forEachOf(rules, f.at("rules"), (rule, at) => {
     if (action === "CUSTOM") checkCustom(rule, at);

@@ -76,7 +76,7 @@ function endOfCommand(value: string, from: number): number | null {
   const [name = ""] = /^[^%(]*/.exec(value.slice(from)) ?? [];
   let at = from + name.length;
   if (value[at] === "(") {
-    const close = value[skipSpaces(value, at + 1)] === "[" ? endOfList(value, at + 1) : endOfText(value, at + 1);
+    const close = endOfArguments(value, at + 1);
     if (close === null) return null;
     at = skipSpaces(value, close);
   }
@@ -89,17 +89,32 @@ function skipSpaces(value: string, from: number): number {
   return at;
 }
 
-/** Arguments without quotes: up to the closing parenthesis, where a backslash takes the next character's meaning. */
-function endOfText(value: string, from: number): number | null {
-  for (let at = skipSpaces(value, from) + 1; at < value.length; at++) {
-    if (value[at] === "\\") at++;
-    else if (value[at] === ")") return at + 1;
+/** What may follow: text up to a quote or the end, a comma or the end of the list, a quoted text, the end of all. */
+type Expected = "text" | "next" | "quote" | "close";
+
+/** Where arguments end, behind their parenthesis: one bare text, or a list of quoted ones, as Envoy reads them. */
+function endOfArguments(value: string, from: number): number | null {
+  let at = skipSpaces(value, from);
+  let expected: Expected = value[at] === "[" ? "quote" : "text";
+  for (at += 1; at < value.length; at++) {
+    const c = value[at] ?? "";
+    if (expected === "text") {
+      if (c === "\\") at++;
+      else if (c === ")") return at + 1;
+      else if (c === '"') expected = "next";
+    } else if (expected === "close" && c === ")") return at + 1;
+    else if (c !== " ") {
+      const then: Expected | undefined = FOLLOWS[expected][c];
+      if (then === undefined) return null;
+      expected = then;
+    }
   }
   return null;
 }
 
-/** Arguments as a list of quoted texts: `["a", "b"])`. */
-function endOfList(value: string, from: number): number | null {
-  const list = /^ *\[ *"(?:\\[^]|[^"\\)])*" *(?:, *"(?:\\[^]|[^"\\)])*" *)*\] *\)/.exec(value.slice(from));
-  return list === null ? null : from + list[0].length;
-}
+const FOLLOWS: Readonly<Record<Expected, Readonly<Record<string, Expected>>>> = {
+  text: {},
+  next: { ",": "quote", "]": "close" },
+  quote: { '"': "text" },
+  close: {},
+};

@@ -28,3 +28,4 @@ export type { Release } from "./object-context.ts";
 export { re2Problem } from "./re2-syntax.ts";
 export { celProblem } from "./cel-syntax.ts";
 export { validateObject } from "./validate-object.ts";
+export { isPathLiteral, isPathTemplate, pathTemplateProblem } from "./path-template.ts";

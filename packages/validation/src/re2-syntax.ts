@@ -4,7 +4,7 @@ import { quoted } from "./findings.ts";
 const MAX_DEPTH = 1_000;
 const MAX_REPEAT = 1_000;
 const ESCAPES =
-  /^\\(?:[dDsSwWbBAzCafnrtv]|[^A-Za-z0-9]|[0-7]{1,3}|x[0-9A-Fa-f]{2}|x\{[0-9A-Fa-f]{1,6}\}|[pP][A-Z]|[pP]\{\^?[A-Za-z_]+\})/;
+  /^\\(?:[dDsSwWbBAzafnrtv]|[^A-Za-z0-9]|[0-7]{1,3}|x[0-9A-Fa-f]{2}|x\{[0-9A-Fa-f]{1,6}\}|[pP][A-Z]|[pP]\{\^?[A-Za-z_]+\})/;
 const CLASS_ESCAPES =
   /^\\(?:[dDsSwWafnrtv]|[^A-Za-z0-9]|[0-7]{1,3}|x[0-9A-Fa-f]{2}|x\{[0-9A-Fa-f]{1,6}\}|[pP][A-Z]|[pP]\{\^?[A-Za-z_]+\})/;
 const POSIX = /^\[:\^?(?:alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit):\]/;
@@ -95,7 +95,8 @@ class Parser {
     let at = rest[1] === "^" ? 2 : 1;
     for (let first = true; first || rest[at] !== "]"; first = false) {
       const low = classEntry(rest.slice(at));
-      if (low === null) return at >= rest.length ? "a [ is not closed" : "it has an escape that RE2 does not know";
+      if (low === null)
+        return at >= rest.length ? "a [ is not closed" : "it has a class or an escape that RE2 does not know";
       at += low.length;
       if (rest[at] !== "-" || rest[at + 1] === "]") continue;
       if (rest[at + 1] === undefined) return "a [ is not closed";
@@ -113,6 +114,7 @@ function classEntry(rest: string): string | null {
   if (rest === "") return null;
   const posix = POSIX.exec(rest);
   if (posix !== null) return posix[0];
+  if (/^\[:[^\]]*:\]/.test(rest)) return null;
   if (rest[0] !== "\\") return rest[0] ?? null;
   return CLASS_ESCAPES.exec(rest)?.[0] ?? null;
 }

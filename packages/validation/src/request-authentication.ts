@@ -56,10 +56,20 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   oct: ["k"],
 };
 
+const CURVES: Readonly<Record<string, readonly string[]>> = {
+  EC: ["P-256", "P-384", "P-521", "secp256k1"],
+  OKP: ["Ed25519", "Ed448", "X25519", "X448"],
+};
+const BASE64 = /^[-A-Za-z0-9+/_]+={0,2}$/;
+
 function keyProblem(key: Fields): string | null {
   const type = key["kty"];
   const members = typeof type === "string" && Object.hasOwn(MEMBERS, type) ? MEMBERS[type] : undefined;
   if (members === undefined) return "has no type of a key: RSA, EC, OKP or oct";
   const missing = members.find((name) => typeof key[name] !== "string" || key[name] === "");
-  return missing === undefined ? null : `lacks ${missing}`;
+  if (missing !== undefined) return `lacks ${missing}`;
+  const curves = CURVES[String(type)];
+  if (curves !== undefined && !curves.includes(String(key["crv"]))) return "is of an unknown curve";
+  const garbled = members.find((name) => name !== "crv" && !BASE64.test(String(key[name])));
+  return garbled === undefined ? null : `has ${garbled} that is not base64`;
 }

@@ -53,6 +53,7 @@ function usesCertificates(tls: ServerTls): boolean {
 function checkCertificates(tls: ServerTls, f: Findings, mode: string): void {
   if (mode !== "SIMPLE") f.at("caCertificates").require(isSet(tls.caCertificates), `is missing, which ${mode} needs`);
   const several = (tls.tlsCertificates ?? []).length > 0;
+  if ((tls.tlsCertificates ?? []).length > 2) f.at("tlsCertificates").warn("only the first two have an effect");
   const certificates = several ? (tls.tlsCertificates ?? []) : [tls];
   for (const [i, certificate] of certificates.entries()) {
     const at = several ? f.at("tlsCertificates", i) : f;

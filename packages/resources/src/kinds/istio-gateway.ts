@@ -1,10 +1,12 @@
 import { z } from "zod";
-import { onlyOneOf } from "../crd/rule.ts";
+import { keyword, onlyOneOf } from "../crd/rule.ts";
 import { flag, maybe, uint32, word, wordMap, words } from "../istio-fields.ts";
 import { list, text } from "../metadata.ts";
 
 const version = z.enum(["TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"]).optional();
 const certificate = z.strictObject({ serverCertificate: word, privateKey: word, caCertificates: word });
+/** What is too many for the API server is a warning of ours. */
+const certificates = keyword(list(certificate).min(1), { schema: { maxItems: 2 }, message: "", holds: () => true });
 const tlsFields = z.strictObject({
   httpsRedirect: flag,
   mode: z.enum(["PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"]).optional(),
@@ -12,7 +14,7 @@ const tlsFields = z.strictObject({
   privateKey: word,
   caCertificates: word,
   caCrl: word,
-  tlsCertificates: z.array(certificate).min(1).max(2).optional(),
+  tlsCertificates: certificates.optional(),
   credentialName: word,
   credentialNames: z.array(text).min(1).max(2).optional(),
   caCertCredentialName: word,

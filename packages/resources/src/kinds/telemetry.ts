@@ -73,14 +73,15 @@ const accessLogging = z.strictObject({
   filter: z.strictObject({ expression: word }).optional(),
 });
 
+/** Entries that are null say nothing and are passed over. */
 export const telemetrySpec = onlyOneAttachment(
   z.strictObject({
     selector: workloadSelector.optional(),
     targetRef: targetRef.optional(),
     targetRefs: targetRefs.optional(),
-    tracing: list(tracing).optional(),
-    metrics: list(metrics).optional(),
-    accessLogging: list(accessLogging).optional(),
+    tracing: list(tracing.nullable()).optional(),
+    metrics: list(metrics.nullable()).optional(),
+    accessLogging: list(accessLogging.nullable()).optional(),
   }),
   ATTACHMENTS,
 );

@@ -9,6 +9,7 @@ import {
 } from "@lateen/identity";
 import { checkCondition, checkTrustDomainValues, checkWildcardValues, valueMatches } from "@lateen/policy";
 import { parseJwksUri } from "@lateen/resources";
+import { isPathLiteral, isPathTemplate, pathTemplateProblem } from "@lateen/validation";
 import { canonicalService, parseProtocol, portProtocol } from "@lateen/translation";
 import { type Json, type JsonObject, type SuiteDriver, type Verdict, compare, unsupported } from "../suite-driver.ts";
 import { object, text, texts } from "../read-json.ts";
@@ -71,6 +72,9 @@ const OPS: Readonly<Record<string, Answer>> = {
     }),
   }),
   canonicalService: (i) => canonicalService(labels(i["labels"]), text(i["workloadName"])),
+  pathTemplatesValid: (i) => ({ valid: texts(i["paths"]).every((path) => pathTemplateProblem(path) === null) }),
+  pathLiteralValid: (i) => ({ valid: isPathLiteral(text(i["segment"])) }),
+  isPathTemplate: (i) => ({ result: isPathTemplate(text(i["path"])) }),
   parseJwksUri: (i) => {
     const uri = parseJwksUri(text(i["uri"]));
     return uri.ok ? { result: uri.value } : { error: true };

@@ -48,6 +48,16 @@ const VERSIONS: Readonly<Record<string, string>> = {
   TrafficExtension: "extensions.istio.io/v1alpha1",
 };
 
+/** Fields of 64 bits, which the JSON of protobuf writes as texts and that of Kubernetes as numbers. */
+const WIDE: ReadonlySet<string> = new Set(["tableSize", "minimumRingSize", "minClusterSize"]);
+
+function asKubernetes(value: Json, field = ""): Json {
+  if (typeof value === "string" && WIDE.has(field) && /^\d+$/.test(value)) return Number(value);
+  if (Array.isArray(value)) return (value as readonly Json[]).map((entry) => asKubernetes(entry));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, asKubernetes(entry, name)]));
+}
+
 type Release = "1.21" | "newest";
 type Judge = (input: JsonObject, release: Release) => Review;
 
@@ -58,7 +68,7 @@ const review = (kind: string, spec: Json, input: JsonObject, release: Release): 
     labels: input["labels"] ?? {},
     annotations: input["annotations"] ?? {},
   };
-  return validateObject({ apiVersion: VERSIONS[kind] ?? "", kind, metadata, spec }, { release });
+  return validateObject({ apiVersion: VERSIONS[kind] ?? "", kind, metadata, spec: asKubernetes(spec) }, { release });
 };
 /** A message within the smallest resource that can hold it. */
 const within =
