@@ -8,6 +8,7 @@ import {
 } from "@lateen/kube";
 import { parseMeshConfig, parseMeshNetworks } from "@lateen/resources";
 import type { Logger } from "@lateen/telemetry";
+import { checkMeshConfig, checkNetworks, formatReview } from "@lateen/validation";
 import { parse } from "yaml";
 import type { MeshSettings } from "../object-source.ts";
 
@@ -28,7 +29,7 @@ export function followMeshSettings(o: {
     resource: CONFIG_MAPS,
     namespace: o.namespace,
     fieldSelector: `metadata.name=${meshConfigMap(o.revision)}`,
-    decode: readSettings,
+    decode: readMeshSettings,
     onChange: () => o.onChange(settingsOf(reflector)),
     log: o.log,
     metrics: o.metrics,
@@ -41,8 +42,11 @@ export function settingsOf(reflector: Reflector<MeshSettings>): MeshSettings | n
   return first?.[1] ?? null;
 }
 
+/** Of a problem that has many. */
+const MAX_TOLD = 5;
+
 /** Texts of people: everything about them may be wrong. */
-function readSettings(raw: unknown): Decoded<MeshSettings> {
+export function readMeshSettings(raw: unknown): Decoded<MeshSettings> {
   const { data } = raw as { readonly data?: Readonly<Record<string, string>> };
   let mesh: unknown;
   let networks: unknown;
@@ -56,5 +60,7 @@ function readSettings(raw: unknown): Decoded<MeshSettings> {
   if (!config.ok) return { t: "bad", why: config.error.message };
   const parsed = parseMeshNetworks(networks);
   if (!parsed.ok) return { t: "bad", why: parsed.error.message };
+  const wrong = formatReview([...checkMeshConfig(mesh).errors, ...checkNetworks(networks).errors]);
+  if (wrong.length > 0) return { t: "bad", why: `Cannot use MeshConfig: ${wrong.slice(0, MAX_TOLD).join("; ")}` };
   return { t: "good", value: { config: config.value, networks: parsed.value } };
 }
