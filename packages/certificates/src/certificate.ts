@@ -27,6 +27,8 @@ export interface Certificate extends Extensions {
 export type { KeyUsage, SubjectAltName };
 
 const MAX_DER_BYTES = 64 * 1024;
+/** By the array itself, which nobody changes: in one handshake several look at the same one. */
+const PARSED = new WeakMap<Uint8Array, Certificate>();
 
 /**
  * Parses one certificate strictly. Signatures, dates and chains are not judged here.
@@ -35,7 +37,11 @@ const MAX_DER_BYTES = 64 * 1024;
  * @see RFC 5280 section 4
  */
 export function parseCertificate(der: Uint8Array): Result<Certificate> {
-  return readDer("certificate", der, readCertificate);
+  const known = PARSED.get(der);
+  if (known !== undefined) return ok(known);
+  const parsed = readDer("certificate", der, readCertificate);
+  if (parsed.ok) PARSED.set(der, parsed.value);
+  return parsed;
 }
 
 /**

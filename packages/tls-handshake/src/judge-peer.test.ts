@@ -8,6 +8,7 @@ import {
   issueCertificate,
   issueIntermediate,
   issueRoot,
+  parseCertificate,
 } from "@lateen/certificates";
 import type { VerifySignatureNow } from "@lateen/certificates";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -57,6 +58,7 @@ function judge(change: Partial<PeerQuestion> & { chain?: readonly Certificate[] 
   const chainDer = (change.chain ?? [leaf, mid.certificate]).map((c) => c.der);
   const base: PeerQuestion = {
     chainDer,
+    parse: parseCertificate,
     role: "client",
     roots: [root.certificate],
     nowMs: NOW,

@@ -1,10 +1,5 @@
-import {
-  type Certificate,
-  ChainProblem,
-  type VerifySignatureNow,
-  parseCertificate,
-  verifyChainNow,
-} from "@lateen/certificates";
+import { type Certificate, ChainProblem, type VerifySignatureNow, verifyChainNow } from "@lateen/certificates";
+import type { Result } from "@lateen/errors";
 import type { Refusal } from "@lateen/linux";
 
 export interface PeerQuestion {
@@ -14,6 +9,7 @@ export interface PeerQuestion {
   readonly role: "client" | "server";
   readonly roots: readonly Certificate[];
   readonly nowMs: number;
+  readonly parse: (der: Uint8Array) => Result<Certificate>;
   readonly verify: VerifySignatureNow;
   readonly verifyPeer: (chainDer: readonly Uint8Array[]) => string | null;
 }
@@ -36,7 +32,7 @@ const MAX_SIGNATURES = 8;
 export function judgePeer(q: PeerQuestion): Refusal | null {
   const chain: Certificate[] = [];
   for (const der of q.chainDer) {
-    const parsed = parseCertificate(der);
+    const parsed = q.parse(der);
     if (!parsed.ok) return { kind: "rejected", why: `peer certificate: ${parsed.error.message}` };
     chain.push(parsed.value);
   }
@@ -48,6 +44,6 @@ export function judgePeer(q: PeerQuestion): Refusal | null {
     const { problem, why } = verified.error.facts;
     return { kind: KINDS[String(problem)] ?? "rejected", why: `peer certificate: ${String(why)}` };
   }
-  const verdict = q.verifyPeer(q.chainDer);
+  const verdict = q.verifyPeer(chain.map((c) => c.der));
   return verdict === null ? null : { kind: "rejected", why: verdict };
 }

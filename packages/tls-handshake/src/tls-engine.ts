@@ -1,8 +1,8 @@
-import type { VerifySignatureNow } from "@lateen/certificates";
 import type { Credentials, CredentialsOptions } from "@lateen/datapath";
 import { Code, MeshError } from "@lateen/errors";
 import { type TlsContext, TlsLibrary } from "@lateen/linux";
-import { judgePeer } from "./judge-peer.ts";
+import { type PeerQuestion, judgePeer } from "./judge-peer.ts";
+import { SeenCertificates } from "./seen-certificates.ts";
 import { signatureCheck } from "./signature-check.ts";
 import { TlsCredentials } from "./tls-credentials.ts";
 import { type HandshakeOptions, TlsHandshake } from "./tls-handshake.ts";
@@ -22,13 +22,15 @@ const MAX_CONTEXTS = 128;
 /** The TLS of one data thread. Dispose it before the thread ends, after its last handshake. */
 export class TlsEngine implements Disposable {
   readonly #library = new TlsLibrary();
-  readonly #verify: VerifySignatureNow = signatureCheck();
+  readonly #remembered: Pick<PeerQuestion, "parse" | "verify">;
   readonly #options: TlsEngineOptions;
   /** The least recently used first. */
   readonly #contexts = new Map<TlsCredentials, TlsContext>();
 
   constructor(options: TlsEngineOptions) {
     this.#options = options;
+    const seen = new SeenCertificates();
+    this.#remembered = { parse: (der) => seen.parse(der), verify: signatureCheck() };
   }
 
   /** @throws MeshError BAD_INPUT when key, chain or roots cannot be used, or do not belong together */
@@ -50,7 +52,7 @@ export class TlsEngine implements Disposable {
       role,
       alpn: [o.alpn],
       judge: (chainDer) =>
-        judgePeer({ chainDer, role, roots, nowMs: this.#options.nowMs(), verify: this.#verify, verifyPeer }),
+        judgePeer({ chainDer, role, roots, nowMs: this.#options.nowMs(), verifyPeer, ...this.#remembered }),
     });
     return new TlsHandshake(connection, o.alpn, context.tickets);
   }
