@@ -55,7 +55,7 @@ export class Successor implements TakerOwner {
   readonly #took: Took[] = [];
   /** Channels over which a data thread takes. */
   #channels = 0;
-  readonly #quiet = Promise.withResolvers<void>();
+  #onQuiet: (() => void) | null = null;
   #totals: { readonly id: number; readonly families: readonly Family[] } | null = null;
   #processId: number | null = null;
   #version = 0;
@@ -117,7 +117,8 @@ export class Successor implements TakerOwner {
     this.#left = await Promise.race([this.#ended.promise, this.#over.promise.then(() => null)]);
     this.#goodbye();
     const { outcome, why } = await this.#over.promise;
-    if (this.#channels > 0) await this.#quiet.promise; // each ends soon after the process at its other end
+    // Each ends soon after the process at its other end.
+    if (this.#channels > 0) await new Promise<void>((resolve) => (this.#onQuiet = resolve));
     return summarize(this.#took, { outcome, why, left: this.#left ?? -1, tookMs: this.#o.nowMs() - startedMs });
   }
 
@@ -129,7 +130,7 @@ export class Successor implements TakerOwner {
     if (took.outcome !== "done")
       log.warn("a data thread took not everything", { outcome: took.outcome, reason: took.why });
     this.#channels -= 1;
-    if (this.#channels === 0) this.#quiet.resolve();
+    if (this.#channels === 0) this.#onQuiet?.();
     this.#goodbye();
   }
 
