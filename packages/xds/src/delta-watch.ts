@@ -184,7 +184,13 @@ export class DeltaWatch {
   }
 
   #concerns(item: Item): boolean {
-    if (this.#sent.has(item.name) || this.#asked.has(item.name)) return true;
+    return this.#sent.has(item.name) || this.#asked.has(item.name) || this.#isWantedOtherwise(item.name);
+  }
+
+  /** Whether a name is wanted although it is not asked for as such. */
+  #isWantedOtherwise(name: string): boolean {
+    const item = this.#c.served.table.last(name);
+    if (item === null) return false;
     const { node } = this.#c.scope;
     return (node !== "" && item.node === node) || item.aliases.some((alias) => this.#asked.has(alias));
   }
@@ -238,8 +244,8 @@ export class DeltaWatch {
     for (const name of gone) {
       this.#asked.delete(name);
       this.#fresh.delete(name);
-      // It forgets the resource by itself and must not be told so.
-      this.#sent.delete(name);
+      // It forgets the resource by itself and must not be told so, unless it has it for another reason.
+      if (!this.#isWantedOtherwise(name)) this.#sent.delete(name);
     }
     if (this.#wildcard === wasWildcard) return;
     if (this.#wildcard) this.#becomeWildcard();

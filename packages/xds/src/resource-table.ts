@@ -27,9 +27,9 @@ export interface Item {
   readonly version: string;
   /** A `resources` field of a delta response, encoded once for all clients; empty when the resource is gone. */
   readonly wire: Uint8Array;
+  /** Kept of a resource that is gone, as its node and kind are. */
   readonly aliases: readonly string[];
   readonly node: string;
-  /** Kept of a resource that is gone. */
   readonly kind: string;
   readonly needs: readonly string[];
   /** When it got into this state, as a number of the store's sequence. */
@@ -59,17 +59,19 @@ class Link implements Item {
   constructor(
     name: string,
     entry: TableEntry | null,
-    o: { readonly wire: Uint8Array; readonly at: number; readonly since: number; readonly kind: string },
+    o: { readonly wire: Uint8Array; readonly at: number; readonly before: Link | null },
   ) {
+    const { before } = o;
     this.name = name;
     this.version = entry?.version ?? "";
     this.wire = o.wire;
-    this.aliases = entry?.aliases ?? NONE;
-    this.node = entry?.node ?? "";
-    this.kind = o.kind;
+    // Of what is gone it is kept what it was.
+    this.aliases = (entry ?? before)?.aliases ?? NONE;
+    this.node = (entry ?? before)?.node ?? "";
+    this.kind = (entry ?? before)?.kind ?? "";
     this.needs = entry?.needs ?? NONE;
     this.at = o.at;
-    this.since = o.since;
+    this.since = before?.since ?? o.at;
   }
 }
 
@@ -126,14 +128,18 @@ export class ResourceTable {
     return node === undefined || node.version === "" ? null : node;
   }
 
+  /** As `get`, but also what is known of a resource that is gone. */
+  last(name: string): Item | null {
+    return this.#names.get(name) ?? null;
+  }
+
   /** Puts a resource, or takes it away. @returns whether that changed anything */
   set(name: string, entry: TableEntry | null): boolean {
     const before = this.#names.get(name);
     if ((before?.version ?? "") === (entry?.version ?? "")) return false;
     const at = (this.#sequence.value += 1);
     const wire = entry === null ? NO_BYTES : encodeResource(this.typeUrl, name, entry);
-    const kind = entry?.kind ?? before?.kind ?? "";
-    const node = new Link(name, entry, { wire, at, since: before?.since ?? at, kind });
+    const node = new Link(name, entry, { wire, at, before: before ?? null });
     if (before !== undefined) this.#unlink(before);
     this.#append(node);
     this.#names.set(name, node);

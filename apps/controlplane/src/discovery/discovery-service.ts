@@ -24,7 +24,7 @@ import {
 } from "./discovery-stream.ts";
 import { describeCaller } from "./authorization.ts";
 import { Outbox } from "./outbox.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { RateLimit, RateLimits } from "./rate-limit.ts";
 import type { ResourceStore } from "./resource-store.ts";
 import { PUSH_ORDER, type ServedTypes, scopeOf } from "./served-types.ts";
 import { type DebugAnswer, encodeAnswer, isSideType } from "./side-types.ts";
@@ -90,6 +90,8 @@ export class DiscoveryService implements Disposable {
   readonly #budget: NameBudget;
   readonly #deps: StreamDeps;
   readonly #turns: RateLimit;
+  /** One address must not take every turn. */
+  readonly #turnsOf: RateLimits;
   readonly #begun: string;
   #tick: Disposable;
   #nonces = 0;
@@ -100,7 +102,9 @@ export class DiscoveryService implements Disposable {
     const { limits, metrics, log, clock, store } = o;
     this.#begun = new Date(clock.nowMs()).toISOString();
     this.#budget = new NameBudget(limits.names);
-    this.#turns = new RateLimit(clock, { perSecond: limits.newStreamsPerSecond, maxWaitMs: TURN_MS });
+    const perSecond = limits.newStreamsPerSecond;
+    this.#turns = new RateLimit(clock, { perSecond, maxWaitMs: TURN_MS });
+    this.#turnsOf = new RateLimits(() => new RateLimit(clock, { perSecond: perSecond / 2, burst: perSecond }));
     const systemVersion = (): string => `${this.#begun}/${store.version}`;
     this.#deps = { outbox: new Outbox(limits.unreadBytes), metrics, log, nowMs: () => clock.nowMs(), systemVersion };
     this.#subscription = store.onChange(() => {
@@ -165,7 +169,7 @@ export class DiscoveryService implements Disposable {
     call.on("error", () => undefined); // whoever waits below sees that it is cancelled
     if (this.#streams.size + this.#pending.size >= limits.streams)
       return refuse(status.RESOURCE_EXHAUSTED, `more than ${limits.streams} streams`, "streams");
-    const waitMs = this.#turns.take();
+    const waitMs = this.#turnsOf.of(addressOf(call)).take() === null ? null : this.#turns.take();
     if (waitMs === null) return refuse(status.RESOURCE_EXHAUSTED, "request rate limit exceeded", "rate");
     const pending: Pending = { call, sinceMs: clock.nowMs() };
     this.#pending.add(pending);
@@ -308,6 +312,9 @@ export class DiscoveryService implements Disposable {
     }
   }
 }
+
+/** Of the peer, without its port. */
+const addressOf = (call: XdsCall): string => call.getPeer().replace(/:\d+$/, "");
 
 function proofOf(call: XdsCall): Proof {
   return {

@@ -177,14 +177,18 @@ export async function openSocket(port: number): Promise<Socket> {
   return socket;
 }
 
-/** What the server says before anybody reads a response: enough for a connection to stand. */
-const HEARD_BYTES = 64 << 10;
-
-/** A network on which every client turns deaf: what the server sends is passed on up to some bytes, and then no more. */
-export async function deafening(port: number): Promise<AsyncDisposable & { readonly port: number }> {
+/**
+ * A network between clients and the server.
+ * @param o.atMost bytes of the server that are passed on, then its clients are deaf; enough for a connection to stand
+ * @param o.from the address from which clients seem to come
+ */
+export async function passing(
+  port: number,
+  o: { readonly atMost?: number; readonly from?: string },
+): Promise<AsyncDisposable & { readonly port: number }> {
   const sockets: Socket[] = [];
   const proxy = createServer((near) => {
-    const far = connect({ host: "127.0.0.1", port });
+    const far = connect({ host: "127.0.0.1", port, ...(o.from === undefined ? {} : { localAddress: o.from }) });
     sockets.push(near, far);
     for (const [from, to] of [
       [near, far],
@@ -199,7 +203,7 @@ export async function deafening(port: number): Promise<AsyncDisposable & { reado
     far.on("data", (chunk: Buffer) => {
       near.write(chunk);
       heard += chunk.length;
-      if (heard > HEARD_BYTES) far.pause();
+      if (heard > (o.atMost ?? Infinity)) far.pause();
     });
   });
   await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));

@@ -1,7 +1,7 @@
 import { createStatus } from "@lateen/xds-types";
 import { eventually } from "@lateen/testkit";
 import { describe, expect, test } from "vitest";
-import { DiscoveryRig, NODE, type RawClient, deafening, openSocket } from "./discovery.test.support.ts";
+import { DiscoveryRig, NODE, type RawClient, openSocket, passing } from "./discovery.test.support.ts";
 
 /** More than the buffers on the way take. */
 const LARGE = 4 << 20;
@@ -12,7 +12,7 @@ describe("a client that never reads", () => {
   test("is ended with a reason and cut, and what it left unread is freed; others are served meanwhile", async () => {
     await using rig = await new DiscoveryRig({ sendMs: 5_000, unreadBytes: LARGE * 4 }).listen();
     rig.put(large("a"));
-    await using network = await deafening(rig.listener.port);
+    await using network = await passing(rig.listener.port, { atMost: 64 << 10 });
     using _deaf = rig.client(network.port).read().send({ node: NODE });
     await eventually(() => rig.service.unread.bytes > LARGE, { what: "what is not read" });
     using good = rig.client().read().send({ node: NODE });
@@ -34,7 +34,7 @@ describe("a client that never reads", () => {
   test("costs one response, however much changes: thirty of them stay within the bound", async () => {
     await using rig = await new DiscoveryRig({ unreadBytes: LARGE * 2 }).listen();
     rig.put(large("a"));
-    await using network = await deafening(rig.listener.port);
+    await using network = await passing(rig.listener.port, { atMost: 64 << 10 });
     const deaf = Array.from({ length: 30 }, () => rig.client(network.port).read().send({ node: NODE }));
     await eventually(() => rig.service.streams.length === deaf.length);
     await eventually(() => rig.service.unread.waiting > 0, { what: "responses that wait" });
@@ -72,17 +72,21 @@ describe("a client that connects 1,000 times", () => {
     await eventually(() => rig.listener.connections === 1, { what: "the rest to be gone" });
   });
 
-  test("on a connection that stands finds its streams limited", async () => {
+  test("on connections that stand finds its streams limited, and does not take the turns of others", async () => {
     await using rig = await new DiscoveryRig({ newStreamsPerSecond: 10 }).listen();
     const clients = Array.from({ length: 30 }, () => rig.client().read().send({ node: NODE }));
-    // One at once and ten more that wait for at most a second; the others hear it at once.
-    await eventually(() => clients.filter((c) => c.status !== null).length === 19, { what: "19 refusals" });
+    // Ten of an address may come; the others hear it at once.
+    await eventually(() => clients.filter((c) => c.status !== null).length === 20, { what: "20 refusals" });
     const [refused] = clients.filter((c) => c.status !== null);
     expect(await refused!.ended()).toEqual([8, "request rate limit exceeded"]);
+    await using elsewhere = await passing(rig.listener.port, { from: "127.0.0.2" });
+    using other = rig.client(elsewhere.port).read().send({ node: NODE });
+    await eventually(() => rig.service.pendingStreams === 10, { what: "the other to wait for its turn" });
     await rig.clock.advanceAsync(1_000);
-    await eventually(() => rig.service.streams.length === 11, { what: "the others" });
+    await other.response(1);
+    await eventually(() => rig.service.streams.length === 11, { what: "those that waited" });
     for (const client of clients) client[Symbol.dispose]();
-    await eventually(() => rig.service.streams.length === 0);
+    await eventually(() => rig.service.streams.length === 1);
   });
 });
 
