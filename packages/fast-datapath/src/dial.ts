@@ -2,11 +2,13 @@ import { type SocketAddress, ipFamily } from "@lateen/addresses";
 import type { ConnectOptions, SocketStream } from "@lateen/datapath";
 import { cannotConnect, connectTimeout } from "@lateen/datapath/internal";
 import { type MeshError, type Result, fail, ok } from "@lateen/errors";
-import { closeStream, connectStream, errnoName, takeError } from "@lateen/linux";
+import { EPOLLERR, EPOLLHUP, closeStream, connectStream, errnoName, takeError } from "@lateen/linux";
 import { EINPROGRESS } from "./errno.ts";
 import { FastSocket } from "./fast-socket.ts";
 import type { Loop, Place, Pollable } from "./loop.ts";
 import type { Cancel } from "./timer-wheel.ts";
+
+const FAILED = EPOLLERR | EPOLLHUP;
 
 type Done = (result: Result<SocketStream>) => void;
 
@@ -47,7 +49,7 @@ export class Dial implements Pollable {
   ready(events: number): void {
     const place = this.#place;
     if (this.#settled || place === null) return;
-    const errno = takeError(this.#fd);
+    const errno = (events & FAILED) === 0 ? 0 : takeError(this.#fd); // an error is always reported with one of these
     if (errno !== 0) {
       this.#fail(this.#refused(errno));
       return;

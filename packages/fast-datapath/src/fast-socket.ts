@@ -22,7 +22,7 @@ import {
   socketFactory,
 } from "@lateen/linux";
 import { EAGAIN } from "./errno.ts";
-import type { Flushable, Loop, Place, Pollable } from "./loop.ts";
+import type { Flushable, Loop, Place, Pollable, RawReader } from "./loop.ts";
 import { OutQueue } from "./out-queue.ts";
 import { MOVED, type SocketState } from "./stream-state.ts";
 import type { Source, Tenant } from "./turns.ts";
@@ -55,6 +55,8 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   /** Null while it stands still: the descriptor is in no loop then. */
   #place: Place | null;
   #handler: StreamHandler | null = null;
+  /** The handler, when it takes bytes where they lie. */
+  #raw: RawReader | null = null;
   #local: SocketAddress | null = null;
   #remote: SocketAddress | null;
   /** There may be something to read: an edge came, and no read has found the end of it yet. */
@@ -128,6 +130,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   attach(handler: StreamHandler): void {
+    this.#raw = null;
     this.#handler = handler;
     if (this.#closed !== null) this.#report(this.#closed);
     else this.#wakeReader();
@@ -161,6 +164,12 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   // ---- for layers above, in this package
+
+  /** As `attach`, for a layer that takes bytes where they lie. */
+  attachRaw(handler: StreamHandler & RawReader): void {
+    this.attach(handler);
+    this.#raw = handler;
+  }
 
   /** Sends part of a memory at once; what the kernel does not take is copied. @returns as `write` */
   writeNow(memory: Memory, from: number, to: number): boolean {
@@ -351,7 +360,9 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
     if (n > 0) {
       loop.fill(at + n);
       if (n < room && !this.#readToEnd) this.#readable = false; // empty: what comes now makes another edge
-      handler.onData(loop.receivedView.subarray(at, at + n));
+      if (this.#raw === null)
+        handler.onData(new Uint8Array(loop.receivedView.buffer, loop.receivedView.byteOffset + at, n));
+      else this.#raw.received(at, at + n);
       this.#wakeReader();
       return n;
     }

@@ -20,6 +20,12 @@ export interface Flushable extends Faulty {
   flush(): void;
 }
 
+/** Takes bytes where they were received, instead of a view of them. */
+export interface RawReader {
+  /** From `at` to `to` of the loop's receive memory; as `onData` in all else. */
+  received(at: number, to: number): void;
+}
+
 /** A descriptor's place in the loop. */
 export interface Place {
   readonly slot: number;
@@ -44,6 +50,7 @@ const MAX_ROUNDS = 16;
 const RECORDS = 16;
 const MAX_OUTPUTS = 4;
 const REST_AFTER_MS = 10_000;
+const NOTHING_TO_DO = (): void => undefined;
 const KEPT_VECTORS = 128;
 const VECTOR_PIECES = 128;
 
@@ -69,10 +76,16 @@ export class Loop implements Disposable {
   readonly #places: (Pollable | null)[] = [];
   readonly #generations: number[] = [];
   readonly #freeSlots: number[] = [];
+  // Lists with counts of their own: to empty an array costs a call into the runtime, and what it held room for.
   #tasks: (() => void)[] = [];
+  #taskCount = 0;
   #spareTasks: (() => void)[] = [];
-  #sealers: Flushable[] = [];
-  #sockets: Flushable[] = [];
+  readonly #sealers: (Flushable | null)[] = [];
+  #sealerCount = 0;
+  readonly #sockets: (Flushable | null)[] = [];
+  #socketCount = 0;
+  /** When the present turn began to work. */
+  #turnMs: number;
   readonly #vectors: IoVector[] = [];
   readonly #outputs: OutputBlock<Memory>[] = [];
   #outputsMade = 0;
@@ -91,7 +104,8 @@ export class Loop implements Disposable {
     this.restAfterMs = restAfterMs;
     const { buffer, byteOffset, length } = this.received.bytes;
     this.receivedView = new Uint8Array(buffer, byteOffset, length);
-    this.#wheel = new TimerWheel(this.nowMs());
+    this.#turnMs = this.nowMs();
+    this.#wheel = new TimerWheel(this.#turnMs);
     this.turns = new Turns((source) => this.#serve(source));
   }
 
@@ -104,7 +118,7 @@ export class Loop implements Disposable {
   }
 
   defer(run: () => void): void {
-    this.#tasks.push(run);
+    this.#tasks[this.#taskCount++] = run;
   }
 
   // ---- descriptors
@@ -178,7 +192,7 @@ export class Loop implements Disposable {
   /** A block to seal records into, until it was sent. When all are in use, one of those is sent first. */
   takeOutput(): OutputBlock<Memory> {
     if (this.#outputs.length === 0 && this.#outputsMade === MAX_OUTPUTS)
-      for (const s of this.#sealers) this.#flushOne(s);
+      for (let i = 0; i < this.#sealerCount; i++) this.#flushOne(this.#sealers[i]!);
     const free = this.#outputs.pop();
     if (free !== undefined) return free;
     this.#outputsMade += 1;
@@ -194,6 +208,8 @@ export class Loop implements Disposable {
   releaseSpare(): void {
     this.blocks.clear();
     this.#vectors.length = 0;
+    if (this.#sealerCount === 0) this.#sealers.length = 0;
+    if (this.#socketCount === 0) this.#sockets.length = 0;
     this.#outputsMade -= this.#outputs.length;
     this.#outputs.length = 0;
     if (this.#scratch.length > SCRATCH_BYTES) this.#scratch = new Memory(SCRATCH_BYTES);
@@ -207,24 +223,31 @@ export class Loop implements Disposable {
 
   /** The socket has collected bytes. */
   dirtySocket(socket: Flushable): void {
-    this.#sockets.push(socket);
+    this.#sockets[this.#socketCount++] = socket;
   }
 
   /** A layer above sockets has collected bytes, which it will hand to its socket. */
   dirtySealer(sealer: Flushable): void {
-    this.#sealers.push(sealer);
+    this.#sealers[this.#sealerCount++] = sealer;
   }
 
   /** Sends everything that was collected. What a running handler was lent stays good. */
   flush(): void {
-    for (let i = 0; i < this.#sealers.length; i++) this.#flushOne(this.#sealers[i]!); // grows: TLS may carry TLS
-    this.#sealers.length = 0;
-    for (let i = 0; i < this.#sockets.length; i++) this.#flushOne(this.#sockets[i]!);
-    this.#sockets.length = 0;
+    for (let i = 0; i < this.#sealerCount; i++) {
+      this.#flushOne(this.#sealers[i]!); // the list grows meanwhile: TLS may carry TLS
+      this.#sealers[i] = null;
+    }
+    this.#sealerCount = 0;
+    for (let i = 0; i < this.#socketCount; i++) {
+      this.#flushOne(this.#sockets[i]!);
+      this.#sockets[i] = null;
+    }
+    this.#socketCount = 0;
     this.#staged = 0;
   }
 
-  #flushOne(flushable: Flushable): void {
+  #flushOne(flushable: Flushable | null): void {
+    if (flushable === null) return;
     try {
       flushable.flush();
     } catch (fault) {
@@ -248,7 +271,8 @@ export class Loop implements Disposable {
         this.#fault(fault, target);
       }
     }
-    this.#wheel.advance(this.nowMs(), this.attempt);
+    this.#turnMs = this.nowMs();
+    this.#wheel.advance(this.#turnMs, this.attempt);
     this.turns.step();
     this.#settle();
   }
@@ -273,8 +297,8 @@ export class Loop implements Disposable {
   };
 
   #waitMs(max: number): number {
-    if (this.#tasks.length > 0 || this.turns.waiting) return 0;
-    const timer = this.#wheel.waitMs(this.nowMs());
+    if (this.#taskCount > 0 || this.turns.waiting) return 0;
+    const timer = this.#wheel.waitMs(this.#turnMs); // which may be a little past: late by a turn's work, never early
     if (timer < 0) return max;
     return max < 0 ? timer : Math.min(timer, max);
   }
@@ -307,16 +331,22 @@ export class Loop implements Disposable {
       this.#runTasks();
       this.flush();
       this.#filled = 0;
-      if (this.#tasks.length === 0) return;
+      if (this.#taskCount === 0) return;
     }
   }
 
   #runTasks(): void {
+    const count = this.#taskCount;
+    if (count === 0) return;
     const tasks = this.#tasks;
     this.#tasks = this.#spareTasks;
+    this.#taskCount = 0;
     this.#spareTasks = tasks;
-    for (let i = 0; i < tasks.length; i++) this.attempt(tasks[i]!);
-    tasks.length = 0;
+    for (let i = 0; i < count; i++) {
+      const run = tasks[i]!; // one of `count`
+      tasks[i] = NOTHING_TO_DO;
+      this.attempt(run);
+    }
   }
 
   #fault(fault: unknown, of: Faulty): void {

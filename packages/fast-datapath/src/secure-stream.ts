@@ -5,12 +5,12 @@ import { type Result, fail, ok } from "@lateen/errors";
 import type { Memory } from "@lateen/linux";
 import { Opened, type OutputBlock, type TlsRecords } from "@lateen/tls-records";
 import { FastSocket } from "./fast-socket.ts";
-import type { Flushable, Loop } from "./loop.ts";
+import type { Flushable, Loop, RawReader } from "./loop.ts";
 import { RestTimer } from "./rest-timer.ts";
 import { MOVED, type SecureState } from "./stream-state.ts";
 
 /** A stream of TLS records on top of another stream. One shape for life. */
-export class FastSecureStream implements SecureStream, StreamHandler, Flushable {
+export class FastSecureStream implements SecureStream, StreamHandler, RawReader, Flushable {
   readonly peerChainDer: readonly Uint8Array[];
   readonly #loop: Loop;
   readonly #carrier: ByteStream;
@@ -47,7 +47,8 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
   /** Takes the carrier over, which stands still until what came behind the handshake was handed up. */
   begin(): void {
     this.#carrier.pause();
-    this.#carrier.attach(this);
+    if (this.#socket === null) this.#carrier.attach(this);
+    else this.#socket.attachRaw(this);
     this.#wakeReader();
   }
 
@@ -63,7 +64,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
     stream.#full = from.full;
     stream.#blocked = from.blocked;
     socket.headroom = from.readEnded ? 0 : records.keptBytes;
-    socket.attach(stream);
+    socket.attachRaw(stream);
     return stream;
   }
 
@@ -231,21 +232,22 @@ export class FastSecureStream implements SecureStream, StreamHandler, Flushable 
 
   // ---- opening
 
+  /** From a carrier that is no socket of this loop. */
   onData(bytes: Uint8Array): void {
     if (this.#readEnded || this.#aborted || this.#failure !== null) return;
     const records = this.#records;
     const kept = records.keptBytes;
-    if (this.#socket === null) {
-      const memory = this.#loop.scratch(kept + bytes.length);
-      records.recall(memory);
-      memory.bytes.set(bytes, kept);
-      this.#open(memory, 0, kept + bytes.length);
-      return;
-    }
+    const memory = this.#loop.scratch(kept + bytes.length);
+    records.recall(memory);
+    memory.bytes.set(bytes, kept);
+    this.#open(memory, 0, kept + bytes.length);
+  }
+
+  received(at: number, to: number): void {
+    if (this.#readEnded || this.#aborted || this.#failure !== null) return;
     const { received } = this.#loop;
-    const at = bytes.byteOffset - received.bytes.byteOffset;
-    records.recall(received, at - kept);
-    this.#open(received, at - kept, at + bytes.length);
+    const kept = this.#records.recall(received, at - this.#records.keptBytes);
+    this.#open(received, at - kept, to);
   }
 
   #openKept(): void {

@@ -26,6 +26,8 @@ export class TimerWheel {
   /** The last step that was looked at. */
   #step: number;
   #count = 0;
+  /** No slot before this step holds a timer, so that looking for the next one does not begin anew each turn. */
+  #emptyBefore: number;
 
   /** @param slots a power of two */
   constructor(nowMs: number, stepMs = 8, slots = 512) {
@@ -33,6 +35,7 @@ export class TimerWheel {
     this.#slots = Array.from({ length: slots }, () => null);
     this.#mask = slots - 1;
     this.#step = Math.floor(nowMs / stepMs);
+    this.#emptyBefore = this.#step + 1;
   }
 
   get size(): number {
@@ -72,14 +75,18 @@ export class TimerWheel {
   /** @returns milliseconds until the next timer may be due, at most one turn of the wheel; -1 when there is none */
   waitMs(nowMs: number): number {
     if (this.#count === 0) return -1;
-    let step = this.#step + 1;
-    const end = step + this.#mask;
+    let step = Math.max(this.#step + 1, this.#emptyBefore);
+    const end = this.#step + 1 + this.#mask;
     while (step < end && this.#slots[step & this.#mask] === null) step += 1;
+    this.#emptyBefore = step;
     return Math.max(0, Math.ceil(step * this.#stepMs - nowMs));
   }
 
   #insert(timer: Timer): void {
     const slot = timer.due & this.#mask;
+    const next = this.#step + 1;
+    const looked = next + ((timer.due - next) & this.#mask); // when its slot is looked at first
+    if (looked < this.#emptyBefore) this.#emptyBefore = looked;
     const first = this.#slots[slot] ?? null;
     if (first === null) {
       timer.previous = timer;

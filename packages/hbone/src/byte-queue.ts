@@ -66,6 +66,11 @@ export class ByteQueue {
   }
 }
 
+/** A view of part of some bytes. Half the cost of `subarray`, which asks which kind of view is wanted. */
+export function part(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
+}
+
 /** These pieces as one copy, without the first `skip` bytes. */
 export function joinBytes(pieces: readonly Uint8Array[], skip: number): Uint8Array {
   const total = pieces.reduce((n, piece) => n + piece.length, 0);

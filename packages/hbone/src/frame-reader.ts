@@ -1,3 +1,4 @@
+import { part } from "./byte-queue.ts";
 import { ErrorCode, FRAME_HEAD_BYTES, Flag } from "./constants.ts";
 import type { ReaderSnapshot } from "./snapshot.ts";
 
@@ -130,11 +131,11 @@ export class FrameReader {
     const end = Math.min(at + this.#left, bytes.length);
     this.#left -= end - at;
     if (this.#mode === Mode.Data) {
-      const view = at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end);
+      const view = at === 0 && end === bytes.length ? bytes : part(bytes, at, end);
       if (!sink.onDataBytes(view)) this.stop();
       else if (this.#left === 0) this.#dataRead(sink);
     } else if (this.#mode === Mode.Gather) {
-      this.#gather(bytes.subarray(at, end), sink);
+      this.#gather(part(bytes, at, end), sink);
     } else if (this.#left === 0) {
       if (this.#mode === Mode.Padding) this.#finishData(sink);
       else this.#mode = Mode.Head;

@@ -1,3 +1,4 @@
+import { part } from "./byte-queue.ts";
 import { FRAME_HEAD_BYTES, Flag, FrameType } from "./constants.ts";
 
 const SLAB_BYTES = 2304; // 256 frame heads
@@ -48,7 +49,7 @@ export class HeadSlab {
     this.#used += bytes;
     putHead(this.#slab, at, { length, type: FrameType.Data, flags, streamId });
     if (joined !== null) this.#slab.set(joined, at + FRAME_HEAD_BYTES);
-    return this.#slab.subarray(at, this.#used);
+    return part(this.#slab, at, this.#used);
   }
 
   static joins(bytes: number): boolean {

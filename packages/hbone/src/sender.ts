@@ -1,3 +1,4 @@
+import { part } from "./byte-queue.ts";
 import { DEFAULT_MAX_FRAME, DEFAULT_WINDOW, Flag, MAX_WINDOW } from "./constants.ts";
 import { HeadSlab } from "./frame-writer.ts";
 import type { SenderSnapshot } from "./snapshot.ts";
@@ -105,7 +106,7 @@ export class Sender {
     while (at < to) {
       const size = Math.min(to - at, s.sendWindow, this.#window, this.maxFrame);
       if (size <= 0) break;
-      this.#frame(s, size, at === 0 && size === bytes.length ? bytes : bytes.subarray(at, at + size), null);
+      this.#frame(s, size, at === 0 && size === bytes.length ? bytes : part(bytes, at, at + size), null);
       at += size;
     }
     return at;

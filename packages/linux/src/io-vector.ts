@@ -22,8 +22,9 @@ export class IoVector {
   readonly #memory: Memory;
   readonly #words: Int32Array;
   readonly #max: number;
-  /** What each piece lies in, to keep it alive, and where. */
-  readonly #within: Uint8Array[] = [];
+  #count = 0;
+  /** What each piece lies in, to keep it alive, and where. Longer than `#count`: arrays that grow and shrink cost a call each. */
+  readonly #within: (Uint8Array | null)[] = [];
   readonly #at: number[] = [];
   readonly #lengths: number[] = [];
   /** Address behind the last piece: what begins there joins it. */
@@ -45,11 +46,11 @@ export class IoVector {
   }
 
   get count(): number {
-    return this.#lengths.length;
+    return this.#count;
   }
 
   get full(): boolean {
-    return this.#lengths.length === this.#max;
+    return this.#count === this.#max;
   }
 
   /** Adds a piece of a memory. @throws MeshError BUG when it is not inside, or the vector is full */
@@ -71,7 +72,7 @@ export class IoVector {
 
   #push(address: number, length: number, within: Uint8Array, at: number): void {
     if (length === 0) return;
-    const last = this.#lengths.length - 1;
+    const last = this.#count - 1;
     this.bytes += length;
     // Neighbours in one memory join; neighbours by chance in two do not, for the first alone would be kept alive.
     if (address === this.#end && this.#within[last] === within) this.#grow(last, length);
@@ -86,15 +87,16 @@ export class IoVector {
   }
 
   #append(address: number, length: number, within: Uint8Array, at: number): void {
-    const i = this.#lengths.length;
+    const i = this.#count;
     if (i === this.#max) throw new MeshError(Code.Bug, `Cannot add a piece: the vector of ${this.#max} is full`);
     const word = HEADER_BYTES / 4 + i * WORDS;
     this.#words[word] = address | 0;
     this.#words[word + 1] = (address / TWO_32) | 0;
     this.#putLength(i, length);
-    this.#within.push(within);
-    this.#at.push(at);
-    this.#lengths.push(length);
+    this.#within[i] = within;
+    this.#at[i] = at;
+    this.#lengths[i] = length;
+    this.#count = i + 1;
   }
 
   #putLength(i: number, length: number): void {
@@ -106,7 +108,7 @@ export class IoVector {
   /** @returns bytes taken by the kernel, or -errno. Never a signal */
   send(fd: number): number {
     checkFd(fd);
-    const count = this.#lengths.length;
+    const count = this.#count;
     if (count === 0) return 0;
     if (this.#views > 0) this.#checkViews();
     const calls = this.#native;
@@ -123,26 +125,25 @@ export class IoVector {
   }
 
   #checkViews(): void {
-    for (const [i, within] of this.#within.entries())
-      if (within.byteLength < this.#at[i]! + this.#lengths[i]!)
+    for (let i = 0; i < this.#count; i++)
+      if (this.#within[i]!.byteLength < this.#at[i]! + this.#lengths[i]!)
         throw new MeshError(Code.Bug, "Cannot send: a view was detached or shrank");
   }
 
   /** Hands out what lies behind the first `skip` bytes, piece by piece; the views are those that were added. */
   rest(skip: number, take: (piece: Uint8Array) => void): void {
     let left = skip;
-    for (const [i, within] of this.#within.entries()) {
+    for (let i = 0; i < this.#count; i++) {
       const length = this.#lengths[i]!; // one of each per piece
       const at = this.#at[i]!;
-      if (left < length) take(within.subarray(at + left, at + length));
+      if (left < length) take(this.#within[i]!.subarray(at + left, at + length));
       left = Math.max(0, left - length);
     }
   }
 
   clear(): void {
-    this.#within.length = 0;
-    this.#at.length = 0;
-    this.#lengths.length = 0;
+    for (let i = 0; i < this.#count; i++) this.#within[i] = null;
+    this.#count = 0;
     this.#end = -1;
     this.#views = 0;
     this.bytes = 0;

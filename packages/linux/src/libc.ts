@@ -148,9 +148,13 @@ export function setsockopt(fd: number, level: number, name: number, value: Uint8
 
 /** `setsockopt` with an int. */
 export function setsockoptInt(fd: number, level: number, name: number, value: number): void {
+  checkFd(fd);
+  checkInt("level", level);
+  checkInt("name", name);
   checkInt("value", value);
-  int.writeInt32LE(value | 0, 0);
-  setsockopt(fd, level, name, int);
+  const { bytes, base } = scratch();
+  bytes.writeInt32LE(value | 0, AT.address);
+  retry("setsockopt", () => native().setsockoptAt(fd, level, name, base + AT.address, 4));
 }
 
 /** @returns how many bytes of `into` the kernel filled */

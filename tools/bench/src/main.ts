@@ -24,7 +24,7 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
   enrol    200 pods captured on one node, one after another: from request to verified
 
   --check      exit with 1 when a figure that is asked for is missed
-  --rounds N   interleaved rounds of tunnel (default 3)
+  --rounds N   interleaved rounds of tunnel (default 3), after --warm N rounds that are not counted (default 1)
   --seconds N  length of each load of tunnel (default 3)
   --connections N  of tunnel's idle, held at once to see what one costs (default 500; 20000 for the figure; 0: none); of
                    hot-restart, half of them at rest (default 200; 1000 for the figure)
@@ -39,7 +39,7 @@ interface Outcome {
   readonly missed: readonly string[];
 }
 
-type Numeric = "rounds" | "seconds" | "connections" | "longLived" | "restarts" | "megabits";
+type Numeric = "rounds" | "warm" | "seconds" | "connections" | "longLived" | "restarts" | "megabits";
 type Flags = Readonly<Record<Numeric, number>> & {
   readonly workloads: readonly WorkloadName[];
   readonly only: readonly string[];
@@ -96,6 +96,7 @@ async function main(args: readonly string[]): Promise<number> {
       seconds: { type: "string", default: "3" },
       connections: { type: "string" },
       with: { type: "string", default: workloadsHere().join(",") },
+      warm: { type: "string", default: "1" },
       restarts: { type: "string", default: "6" },
       megabits: { type: "string", default: "40" },
       only: { type: "string", default: "" },
@@ -109,13 +110,14 @@ async function main(args: readonly string[]): Promise<number> {
     seconds: Number(values.seconds),
     connections: Number(values.connections ?? 500),
     longLived: Number(values.connections ?? 200),
+    warm: Number(values.warm),
     restarts: Number(values.restarts),
     megabits: Number(values.megabits),
   };
   const only = values.only === "" ? [] : values.only.split(",");
   const databases = values.with === "" ? [] : values.with.split(",");
   const workloads = databases.filter((name): name is WorkloadName => Object.hasOwn(WORKLOADS, name));
-  const mayBeNone = new Set(name === "hot-restart" ? [] : ["connections", "longLived"]);
+  const mayBeNone = new Set(name === "hot-restart" ? [] : ["connections", "longLived", "warm"]);
   const usable =
     Object.entries(numbers).every(([of, n]) => Number.isInteger(n) && n >= (mayBeNone.has(of) ? 0 : 1)) &&
     only.every((variant) => variantNames.has(variant)) &&

@@ -11,6 +11,8 @@ import { fortioProgram, requireProgram } from "./tools.ts";
 
 export interface TunnelOptions {
   readonly rounds: number;
+  /** Rounds before them that are not counted: a runtime compiles, windows grow. */
+  readonly warm: number;
   /** Seconds of each load. */
   readonly seconds: number;
   readonly loads: readonly LoadName[];
@@ -61,6 +63,7 @@ type Results = Map<string, Metrics[]>;
 export interface TunnelReport {
   readonly machine: ReturnType<typeof describeMachine>;
   readonly rounds: number;
+  readonly warm: number;
   readonly variants: Readonly<Record<string, Readonly<Record<string, Spread>>>>;
   readonly ratios: Readonly<Record<string, Readonly<Record<string, Spread>>>>;
 }
@@ -109,7 +112,7 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
     const chosen = contestants.filter(({ variant }) => o.only.length === 0 || o.only.includes(variant.name));
     const results = await runRounds(chosen, fortio, o);
     const after = machineTime();
-    return summarise(results, o.rounds, (after.stealSec - before.stealSec) / (after.totalSec - before.totalSec));
+    return summarise(results, o, (after.stealSec - before.stealSec) / (after.totalSec - before.totalSec));
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
@@ -152,10 +155,10 @@ export async function profileTunnel(o: Pick<TunnelOptions, "seconds" | "loads" |
 
 async function runRounds(contestants: readonly Contestant[], fortio: string, o: TunnelOptions): Promise<Results> {
   const results: Results = new Map();
-  for (let round = 0; round < o.rounds; round++)
-    for (const contestant of rotated(contestants, round)) {
+  for (let round = -o.warm; round < o.rounds; round++)
+    for (const contestant of rotated(contestants, round + o.warm)) {
       const { name } = contestant.variant;
-      process.stderr.write(`round ${round + 1} of ${o.rounds}: ${name}\n`);
+      process.stderr.write(round < 0 ? `not counted: ${name}\n` : `round ${round + 1} of ${o.rounds}: ${name}\n`);
       const { variant, mesh, unshared } = contestant;
       const on = (of: BenchMesh): Track => trackOf({ variant, mesh: of }, { ...o, fortio });
       const metrics = await runLoads(
@@ -164,7 +167,7 @@ async function runRounds(contestants: readonly Contestant[], fortio: string, o: 
       );
       for (const load of o.loads)
         if (UNSHARED_LOADS.has(load)) Object.assign(metrics, await LOADS[load](on(unshared ?? mesh)));
-      results.set(name, [...(results.get(name) ?? []), metrics]);
+      if (round >= 0) results.set(name, [...(results.get(name) ?? []), metrics]);
     }
   for (const load of o.loads)
     for (const contestant of LAST_LOADS.has(load) ? contestants : []) {
@@ -183,7 +186,7 @@ async function runLoads(track: Track, loads: readonly LoadName[]): Promise<Metri
 }
 
 /** Adds what only a comparison within a round can say, then takes minimum, median and maximum. */
-export function summarise(results: Results, rounds: number, steal: number): TunnelReport {
+export function summarise(results: Results, o: Pick<TunnelOptions, "rounds" | "warm">, steal: number): TunnelReport {
   const none = results.get("none") ?? [];
   for (const [name, all] of results)
     if (name !== "none")
@@ -212,7 +215,7 @@ export function summarise(results: Results, rounds: number, steal: number): Tunn
         ),
       ]),
   );
-  return { machine: describeMachine(steal), rounds, variants, ratios };
+  return { machine: describeMachine(steal), rounds: o.rounds, warm: o.warm, variants, ratios };
 }
 
 /** Ratios first: on a shared machine they are what can be trusted. */
@@ -225,7 +228,7 @@ export function renderTunnel(report: TunnelReport): string {
     ]);
   const { cpu, cores, node, kernel, steal } = report.machine;
   return [
-    `median (min–max) of ${report.rounds} interleaved rounds`,
+    `median (min–max) of ${report.rounds} interleaved rounds; rounds before them, not counted: ${report.warm}`,
     ...section("ratio", report.ratios),
     ...section("variant", report.variants),
     "",
