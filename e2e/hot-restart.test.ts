@@ -129,7 +129,7 @@ describe.skipIf(requireRoot())("ztunnel replaced in place", () => {
       null,
       null,
     ]);
-    const complete = await mesh.log("ztunnel-node-2");
-    expect(complete).toMatch(/connection complete.*error="connection closed due to policy change"/);
+    const complete = /connection complete.*error="connection closed due to policy change"/;
+    await eventually(async () => complete.test(await mesh.log("ztunnel-node-2")), { what: "their lines in the log" });
   });
 });
