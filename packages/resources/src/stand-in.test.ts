@@ -32,12 +32,12 @@ describe("what stands in for a policy that cannot be read", () => {
     ["a misspelt selector selects nobody", policy({ selector: { matchLabel: {} } }), null],
     ["no spec that can be read", policy("x"), null],
     ["no name that can be one", policy({ rules }, { name: "A B" }), null],
-    ["another kind", { ...policy({ rules }), kind: "PeerAuthentication" }, null],
+    ["another kind", { ...policy({ rules }), kind: "RequestAuthentication" }, null],
   ];
   test.each(cases)("%s", (_, raw, action) => {
     const stand = standInFor(raw);
-    expect(stand?.spec.action ?? null).toBe(action);
-    if (stand === null) return;
+    if (stand?.kind !== "AuthorizationPolicy") return void expect(action).toBeNull();
+    expect(stand.spec.action).toBe(action);
     expect(isStandIn(stand)).toBe(true);
     expect(stand.spec.rules).toEqual(action === "ALLOW" ? [] : [{}]);
     expect(stand.metadata).toMatchObject({ name: "broken", namespace: "shop" });
@@ -49,8 +49,26 @@ describe("what stands in for a policy that cannot be read", () => {
     expect(stand?.metadata.labels).toEqual({ "istio.io/rev": "canary" });
   });
 
+  test.each([
+    ["STRICT for a port that is none", { selector, portLevelMtls: { http: { mode: "STRICT" } } }, "STRICT"],
+    ["a mode that is none", { mtls: { mode: "STRIKT" } }, "STRICT"],
+    ["a misspelt field", { selector, mtsl: { mode: "STRICT" } }, "STRICT"],
+    ["ports that are none", { selector, portLevelMtls: "all" }, "STRICT"],
+    ["PERMISSIVE for a port that is none", { selector, portLevelMtls: { http: { mode: "PERMISSIVE" } } }, null],
+    ["a selector that cannot be read", { selector: 3, mtls: { mode: "STRIKT" } }, null],
+  ])("a PeerAuthentication with %s", (_, spec, mode) => {
+    const stand = standInFor({ ...policy(spec), kind: "PeerAuthentication" });
+    if (stand?.kind !== "PeerAuthentication") return void expect(mode).toBeNull();
+    expect([stand.spec.mtls?.mode, stand.spec.selector]).toEqual([mode, (spec as { selector?: unknown }).selector]);
+  });
+
   test("nothing makes it throw", () =>
     fc.assert(
-      fc.property(fc.anything(), fc.anything(), (raw, spec) => void [standInFor(raw), standInFor(policy(spec))]),
+      fc.property(
+        fc.anything(),
+        fc.anything(),
+        (raw, spec) =>
+          void [standInFor(raw), standInFor(policy(spec)), standInFor({ ...policy(spec), kind: "PeerAuthentication" })],
+      ),
     ));
 });

@@ -52,6 +52,13 @@ describe("what a policy effectively does", () => {
     expect(condition(r, "AuthorizationPolicy/shop/p", "ZtunnelAccepted")).toBe(status);
   });
 
+  test("one that stands in for another says that it does", () => {
+    const r = rig();
+    const annotations = { "lateen.dev/stands-in-for-unreadable": "true" };
+    r.put({ ...policy("p", { rules: [] }), metadata: { name: "p", namespace: "shop", annotations } });
+    expect(r.model.policyReports.get("shop/p")?.summary).toBe("stands in for one that cannot be read: allows nobody");
+  });
+
   test("one for a service is enforced where its waypoint is, and nowhere without", () => {
     const r = rig();
     const target = { group: "", kind: "Service", name: "web" };

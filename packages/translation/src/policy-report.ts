@@ -1,4 +1,4 @@
-import type { AuthorizationPolicy, AuthorizationRule } from "@lateen/resources";
+import { type AuthorizationPolicy, type AuthorizationRule, isStandIn } from "@lateen/resources";
 import { type PolicyEffect, httpAttributesOf } from "./authorization-policy.ts";
 import { keyOf } from "./objects.ts";
 import type { TargetBinding } from "./policy-targets.ts";
@@ -35,6 +35,8 @@ export function policyReport(
   targets: readonly TargetBinding[],
 ): PolicyReport {
   const { action, rules = [] } = policy.spec;
+  // Whoever wonders why nobody gets in is told that these are not the words of the policy.
+  const whose = isStandIn(policy) ? "stands in for one that cannot be read: " : "";
   const reports = rules.map((rule, index) =>
     targets.length > 0 ? atWaypoints(index, targets) : atNodeProxy(index, rule, { action, effect }),
   );
@@ -45,7 +47,7 @@ export function policyReport(
     ztunnel: targets.length > 0 ? null : effect,
     targets,
     rules: reports,
-    summary: summaryOf(action, effect, targets, reports),
+    summary: `${whose}${summaryOf(action, effect, targets, reports)}`,
   };
 }
 

@@ -268,15 +268,24 @@ describe.skipIf(requireApiServer())("a control plane over a real API server", ()
       });
       const says = async (object: Parameters<typeof pathOf>[0]): Promise<string> =>
         JSON.stringify((await api.done<{ status?: unknown }>("GET", pathOf(object))).status ?? null);
+      const odd = {
+        apiVersion: "gateway.networking.k8s.io/v1",
+        kind: "Gateway",
+        metadata: { name: "odd", namespace: "shop" },
+        spec: { gatewayClassName: "istio-waypoint", listeners: [{ name: "x", port: 0, protocol: "HBONE" }] },
+      };
       const good = entry("good", { hosts: ["good.example"], resolution: "NONE" });
+      await put(api, odd);
       await put(api, entry("odd", { hosts: [] }));
       await put(api, good);
       await put(api, peers("SOMETIMES"));
-      for (const object of [entry("odd", {}), peers("")])
+      for (const object of [entry("odd", {}), peers(""), odd])
         await eventually(async () => (await says(object)).includes('"lateen.dev/Unreadable"'), {
+          deadlineMs: 20_000,
           what: `${object.kind} to say that it cannot be read`,
         });
       expect(await says(good)).toBe("null");
+      expect(await says(peers(""))).toContain("lets no plaintext in");
       await put(api, entry("odd", { hosts: ["odd.example"], resolution: "NONE" }));
       await put(api, peers("STRICT"));
       for (const object of [entry("odd", {}), peers("")])

@@ -41,16 +41,17 @@ export async function kubeSource(o: {
   const schedule = (): void => {
     if (begun) scheduled ??= setImmediate(flush);
   };
-  /** What stands in for policies that cannot be read, by key. */
+  /** What stands in for policies that cannot be read, by `Kind/namespace/name`. */
   let standing: ReadonlyMap<string, Resource> = new Map();
   const standIn = (): void => {
     const { before, now } = { before: standing, now: standIns(follower) };
     standing = now;
-    const put = (key: string, after: Resource | undefined): void =>
-      void waiting.set(`${POLICY}/${key}`, { kind: POLICY, key, after });
-    for (const key of before.keys()) if (!now.has(key)) put(key, follower.of(POLICY).get(key));
-    for (const [key, resource] of now)
-      if (JSON.stringify(before.get(key)) !== JSON.stringify(resource)) put(key, resource);
+    const put = (id: string, kind: Kind, after: Resource | undefined): void =>
+      void waiting.set(id, { kind, key: id.slice(kind.length + 1), after });
+    for (const [id, { kind }] of before)
+      if (!now.has(id)) put(id, kind, follower.of(kind).get(id.slice(kind.length + 1)));
+    for (const [id, resource] of now)
+      if (JSON.stringify(before.get(id)) !== JSON.stringify(resource)) put(id, resource.kind, resource);
   };
   const flush = (): void => {
     scheduled = null;
@@ -99,13 +100,16 @@ export async function kubeSource(o: {
   };
 }
 
-const POLICY = "AuthorizationPolicy";
+/** Kinds that restrict somebody. */
+const POLICIES = ["AuthorizationPolicy", "PeerAuthentication"] as const;
 
 function standIns(follower: ResourceFollower): ReadonlyMap<string, Resource> {
-  const policies = follower.of(POLICY);
-  const found = [...policies.bad.values()].flatMap(({ key, about }) => {
-    const { standIn } = about as AboutBad;
-    return standIn === null || policies.get(key) !== undefined ? [] : [[key, standIn] as const];
+  const found = POLICIES.flatMap((kind) => {
+    const policies = follower.of(kind);
+    return [...policies.bad.values()].flatMap(({ key, about }) => {
+      const { standIn } = about as AboutBad;
+      return standIn === null || policies.get(key) !== undefined ? [] : [[`${kind}/${key}`, standIn] as const];
+    });
   });
   return new Map(found);
 }
@@ -117,7 +121,8 @@ function problemsOf(
 ): readonly Problem[] {
   return kinds.flatMap((kind) =>
     [...follower.of(kind).bad.values()].map(({ key, why }): Problem => {
-      const message = kind === POLICY && standing.has(key) ? `${why}; until it can be read, it lets nobody in` : why;
+      const closed = kind === "PeerAuthentication" ? "no plaintext" : "nobody";
+      const message = standing.has(`${kind}/${key}`) ? `${why}; until it can be read, it lets ${closed} in` : why;
       return { severity: "error", file: "", line: 0, column: 0, object: `${kind} ${key}`, path: "", message };
     }),
   );

@@ -23,6 +23,7 @@ const KINDS = {
   ServiceEntry: UNREADABLE,
   WorkloadEntry: UNREADABLE,
   Service: UNREADABLE,
+  Gateway: UNREADABLE,
 } as const;
 type StatusKind = keyof typeof KINDS;
 
@@ -54,7 +55,7 @@ export function objectStatus(o: {
       const closed = object !== undefined && isStandIn(object);
       // What is in force of a policy is what could be read last, or what stands in for it: neither is what the object says now.
       if (kind === "AuthorizationPolicy") return [unreadable(kind, bad.why, closed)];
-      return [...said, unreadable(kind, bad.why, false)];
+      return [...said, unreadable(kind, bad.why, closed)];
     },
     log: o.log,
     metrics: o.metrics,
@@ -64,7 +65,10 @@ export function objectStatus(o: {
 }
 
 function unreadable(kind: StatusKind, why: string, closed: boolean): WantedCondition {
-  const holds = closed ? "until it can be read it lets nobody in" : "what could be read of it last stays, if anything";
+  const nobody = kind === "PeerAuthentication" ? "no plaintext" : "nobody";
+  const holds = closed
+    ? `until it can be read it lets ${nobody} in`
+    : "what could be read of it last stays, if anything";
   const type = KINDS[kind];
   return {
     type,

@@ -1,7 +1,11 @@
 import { type ApiServer, requireApiServer, startApiServer } from "@lateen/test-cluster";
-import { eventually } from "@lateen/testkit";
+import { eventually as wait } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ClusterPlane, SYSTEM, type Written, pathOf, prepareCluster, put, remove } from "../cluster.test.support.ts";
+
+/** Also on a machine that has much else to do. */
+const eventually = <T>(condition: () => T | Promise<T>, o: { readonly what?: string } = {}): Promise<NonNullable<T>> =>
+  wait(condition, { deadlineMs: 25_000, ...o });
 
 const MANAGED = "gateway.istio.io/managed";
 const VERSION = "gateway.istio.io/controller-version";
@@ -76,7 +80,7 @@ describe.skipIf(requireApiServer())("Gateways on a real API server", () => {
         const seen = await read(objectOf(kind, name));
         return seen !== null && when(seen) ? seen : null;
       },
-      { deadlineMs: 20_000, what: `${kind} shop/${name}` },
+      { what: `${kind} shop/${name}` },
     );
   const linesWith = (...texts: readonly string[]): readonly string[] =>
     cluster.lines.filter((line) => texts.every((text) => line.includes(text)));
