@@ -28,6 +28,7 @@ import { serverCredentials } from "./server-certificate.ts";
 import type { OptionalClientCertificate } from "./server-credentials.ts";
 import { createValidationMetrics } from "./webhook/validation-metrics.ts";
 import { type WebhookServer, serveWebhook } from "./webhook/webhook-server.ts";
+import { serveTrustBundle } from "./trust-bundle.ts";
 import type { World } from "./world.ts";
 
 export interface ControlPlane extends AsyncDisposable {
@@ -91,19 +92,15 @@ export async function startControlPlane(
   const authenticate = (proof: Proof): Promise<Result<Caller>> =>
     authenticateCaller(proof, { trustDomain: world.trustDomain, verifyToken, clusters });
   const store = new ResourceStore(versionOf);
+  scope.own(serveTrustBundle(authority, store));
   const feed = new MeshFeed(store, optionsOf(config), logging.logger("config"));
   scope.own(await follow(world, feed, stop.signal));
   const trustedNodeAccounts = config.CA_TRUSTED_NODE_ACCOUNTS;
   const log = logging.logger("ca");
   const ca = caService({
-    authority,
-    authenticate,
-    clusters,
+    ...{ authority, authenticate, clusters, trustedNodeAccounts, log, trustDomainAliases: world.trustDomainAliases },
     // Other clusters are not read.
     pods: () => podView(feed.pods, feed.podsByNode),
-    trustedNodeAccounts,
-    trustDomainAliases: world.trustDomainAliases,
-    log,
   });
   const own = await serverCredentials(authority, config, { signal: stop.signal, clock: systemClock, log });
   scope.own(keepAuthority(world, { ...authorityTiming(config), own, clock: systemClock, random: Math.random, log }));

@@ -49,6 +49,8 @@ const Env = z.object({
   POOL_MAX_STREAMS_PER_CONNECTION: envInt(1, 10_000).default(100),
   POOL_UNUSED_RELEASE_TIMEOUT: envDurationMs().default(300_000),
   SECRET_TTL: envDurationMs().default(86_400_000),
+  /** Over how long certificates are renewed when the roots of the mesh change. */
+  LATEEN_BUNDLE_SPREAD: envDurationMs().default(30_000),
   CONNECTION_TERMINATION_DEADLINE: envDurationMs().optional(),
   TERMINATION_GRACE_PERIOD_SECONDS: envInt(1).optional(),
   ENABLE_RESPONSE_BAGGAGE: envFlag().default(true),

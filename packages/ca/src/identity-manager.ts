@@ -40,6 +40,8 @@ export interface CertificateDumpItem {
 export interface IdentityManager extends Disposable {
   /** Asks for an identity: `realtime` when a connection waits for it, `warmup` when one may come. */
   want(identity: string, priority: Exclude<Priority, "background">): void;
+  /** Asks for another certificate in place of the one that is held, which serves on until then. */
+  renew(identity: string): void;
   /** Drops key and certificate; no connection of this identity is left. */
   forget(identity: string): void;
   /** Null when nobody wants it. */
@@ -80,6 +82,10 @@ class Manager implements IdentityManager {
     if (this.#stopped) return;
     if (!this.#states.has(identity)) this.#states.set(identity, { t: "initializing" });
     this.#input({ t: "want", identity, priority });
+  }
+
+  renew(identity: string): void {
+    this.#input({ t: "renew", identity });
   }
 
   forget(identity: string): void {
@@ -214,11 +220,16 @@ function describe(state: IdentityState): Omit<CertificateDump, "identity"> {
     case "unavailable":
       return { state: `Unavailable: ${state.why}`, certChain: [], rootCerts: [] };
     case "available":
-      return { state: "Available", certChain: items(state.chainPem), rootCerts: state.rootsPem.flatMap(items) };
+      return {
+        state: "Available",
+        certChain: dumpCertificates(state.chainPem),
+        rootCerts: state.rootsPem.flatMap(dumpCertificates),
+      };
   }
 }
 
-function items(pem: string): readonly CertificateDumpItem[] {
+/** The certificates of a PEM text; what cannot be read is left out. */
+export function dumpCertificates(pem: string): readonly CertificateDumpItem[] {
   const blocks = decodePem(pem);
   return (blocks.ok ? blocks.value : []).flatMap(({ der }) => {
     const parsed = parseCertificate(der);

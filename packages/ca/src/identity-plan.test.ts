@@ -46,6 +46,21 @@ test("a wanted identity is fetched at once, and again at half of its life", () =
   expect(fetched(r.tick(10 + 12 * HOUR))).toEqual(["a"]);
 });
 
+test("what is held is renewed when that is asked for, once, and what is not held is left to its own pace", () => {
+  const r = rig();
+  const renew = (nowMs: number): readonly string[] => fetched(r.step({ t: "renew", identity: "a" }, nowMs));
+  expect(renew(0)).toEqual([]);
+  r.want("a", 0);
+  expect(renew(1)).toEqual([]);
+  r.done("a", 2);
+  expect(renew(3)).toEqual(["a"]);
+  expect(renew(4)).toEqual([]);
+  r.fail("a", 5);
+  expect(renew(6)).toEqual([]);
+  expect(fetched(r.tick(1_005))).toEqual(["a"]);
+  expect(r.done("a", 1_010)).toContainEqual({ t: "wake", atMs: 1_010 + 12 * HOUR });
+});
+
 test("asking twice fetches once", () => {
   const r = rig();
   r.want("a", 0);

@@ -9,6 +9,8 @@ export interface Validity {
 export type PlanInput =
   | { readonly t: "want"; readonly identity: string; readonly priority: Exclude<Priority, "background"> }
   | { readonly t: "forget"; readonly identity: string }
+  /** Replace what is held now, though it is good for long. */
+  | { readonly t: "renew"; readonly identity: string }
   | { readonly t: "fetched"; readonly identity: string; readonly fetch: number; readonly validity: Validity }
   | { readonly t: "failed"; readonly identity: string; readonly fetch: number; readonly why: string }
   | { readonly t: "tick" };
@@ -86,6 +88,8 @@ export class IdentityPlan {
         return this.#want(input.identity, input.priority, nowMs);
       case "forget":
         return this.#forget(input.identity);
+      case "renew":
+        return this.#hasten(input.identity, nowMs);
       case "fetched":
         return this.#fetched(input.identity, input.fetch, input.validity, nowMs);
       case "failed":
@@ -121,6 +125,13 @@ export class IdentityPlan {
       { t: "cancel", fetch: entry.fetch },
       { t: "forgotten", identity },
     ];
+  }
+
+  /** What is asked for already, or retried, goes its way. */
+  #hasten(identity: string, nowMs: number): readonly PlanEffect[] {
+    const entry = this.#entries.get(identity);
+    if (entry !== undefined && entry.held !== null && entry.failures === 0) entry.dueMs = Math.min(entry.dueMs, nowMs);
+    return [];
   }
 
   #fetched(identity: string, fetch: number, validity: Validity, nowMs: number): readonly PlanEffect[] {

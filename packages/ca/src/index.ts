@@ -1,4 +1,6 @@
 export { type Authority, type AuthorityOptions, type SignOptions, openAuthority } from "./authority.ts";
+export { type BundleFollower, type BundleFollowerOptions, createBundleFollower } from "./bundle-follower.ts";
+export { BundlePlan, type BundleEffect, type BundleInput, type BundlePlanOptions } from "./bundle-plan.ts";
 export { type CaClient, type CaClientOptions, createCaClient } from "./ca-client.ts";
 export { type CaServiceOptions, type Refusal, caService, createCertificate } from "./ca-service.ts";
 export {
@@ -16,6 +18,7 @@ export {
   type IdentityManager,
   type IdentityManagerOptions,
   type IdentityState,
+  dumpCertificates,
   startIdentityManager,
 } from "./identity-manager.ts";
 export { IdentityPlan, type PlanEffect, type PlanInput, type PlanOptions, type Validity } from "./identity-plan.ts";
@@ -35,4 +38,4 @@ export { CA_FILES, type KeyStore } from "./root-store.ts";
 export { splitBundle } from "./successor.ts";
 export { watchKeyFolder } from "./watch-key-folder.ts";
 export { type SecureChannel, type SecureChannelOptions, secureChannel } from "./secure-channel.ts";
-export { type AnswerOptions, type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";
+export { type AnswerOptions, type WorkloadCertificate, normalRoots, readAnswer } from "./workload-certificate.ts";

@@ -7,7 +7,7 @@ const EVERY_MS = 1_000;
 
 /**
  * Looks every second whether files of an authority changed, for file systems do not all tell; says so once they have stood still from
- * one look to the next.
+ * one look to the next. Says so at the beginning too: what was read before may not be what stood there at the first look.
  */
 export function watchKeyFolder(o: {
   readonly path: string;
@@ -22,7 +22,6 @@ export function watchKeyFolder(o: {
   async function look(): Promise<void> {
     const now = (await Promise.all(Object.values(CA_FILES).map((name) => markOf(join(o.path, name))))).join(" ");
     if (isOver) return;
-    known ??= now;
     if (now !== known && now === seen) {
       known = now;
       o.changed();

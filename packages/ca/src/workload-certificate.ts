@@ -52,13 +52,14 @@ export function readAnswer(o: AnswerOptions): Result<WorkloadCertificate> {
     return bad(`the leaf is for ${identity ?? "nobody"}, not for ${o.identity ?? "a workload"}`);
   if (leaf.publicKey.length !== publicKey.length || !leaf.publicKey.every((b, i) => b === publicKey[i]))
     return bad("the leaf is of another key");
-  const rootsPem = readRoots(certChain[certChain.length - 1] ?? "");
+  const rootsPem = normalRoots(certChain[certChain.length - 1] ?? "");
   if (rootsPem.length === 0) return bad("it has no root that can be read");
   const { notBeforeMs, notAfterMs } = leaf;
   return ok({ identity, keyPem, chainPem: chain.value.map(toPem).join(""), rootsPem, notBeforeMs, notAfterMs });
 }
 
-function readRoots(bundle: string): readonly string[] {
+/** The roots of a bundle, each in one way of writing; what cannot be read is left out. */
+export function normalRoots(bundle: string): readonly string[] {
   const blocks = decodePem(bundle);
   if (!blocks.ok) return [];
   return blocks.value.flatMap((block) => {

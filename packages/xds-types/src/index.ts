@@ -39,6 +39,7 @@ export {
 export { MAX_RESOURCE_BYTES } from "./resource-bytes.ts";
 export { encodeService } from "./service-resource.ts";
 export { type JsonObject, type JsonValue, structFromJson, structToJson } from "./struct-json.ts";
-export { ADDRESS_TYPE, AUTHORIZATION_TYPE, WORKLOAD_TYPE } from "./type-urls.ts";
+export { decodeTrustBundle, encodeTrustBundle } from "./trust-bundle-resource.ts";
+export { ADDRESS_TYPE, AUTHORIZATION_TYPE, PROXY_CONFIG_TYPE, WORKLOAD_TYPE } from "./type-urls.ts";
 export { MAX_MESSAGE_BYTES } from "./wire/codec.ts";
 export { encodeWorkload, workloadInAddress } from "./workload-resource.ts";

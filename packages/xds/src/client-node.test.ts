@@ -49,12 +49,12 @@ describe("what a client can honour", () => {
     return Object.values(Capability).map((need) => honours({ istioVersion, capabilities }, need));
   };
   test("is what its list says, else what its release could, else what does no harm", () => {
-    expect(says("1.20.1", ["dry-run-policy"])).toEqual([true, false]);
+    expect(says("1.20.1", ["dry-run-policy"])).toEqual([true, false, false]);
     expect([says("1.31.0"), says("1.28.3"), says("1.27.9"), says("")]).toEqual([
-      [true, true],
-      [false, true],
-      [false, false],
-      [false, true],
+      [true, true, false],
+      [false, true, false],
+      [false, false, false],
+      [false, true, false],
     ]);
   });
   test("is never what nobody knows", () =>

@@ -31,6 +31,8 @@ export const Capability = {
   DryRunPolicy: "dry-run-policy",
   /** Knows services whose connections go to the address that was called. */
   PassthroughService: "passthrough-service",
+  /** Acknowledges a trust bundle only when every certificate that it holds carries it. */
+  TrustBundle: "trust-bundle",
 } as const;
 export type Capability = (typeof Capability)[keyof typeof Capability];
 

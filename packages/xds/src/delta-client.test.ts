@@ -148,3 +148,52 @@ describe("the pause before the next stream", () => {
       }),
     ));
 });
+
+describe("a late type", () => {
+  const LATE = "type/Late";
+  const late = (): DeltaClient => {
+    const c = new DeltaClient(node, [A], [LATE]);
+    c.step({ t: "connected" });
+    return c;
+  };
+  const settle = (c: DeltaClient): readonly ClientEffect[] => c.step({ t: "settled", typeUrl: LATE });
+
+  test("is subscribed to, and nobody waits for it at the start", () => {
+    const c = new DeltaClient(node, [A], [LATE]);
+    expect(sent(c.step({ t: "connected" }))).toMatchObject([{ typeUrl: A }, { typeUrl: LATE }]);
+    expect(receive(c, response(A, "1", {})).map((e) => e.t)).toEqual(["send", "ready"]);
+    expect([c.ready, c.pendingTypes()]).toEqual([true, []]);
+  });
+
+  test("is acknowledged when it has settled, not before; other types go on meanwhile", () => {
+    const c = late();
+    expect(receive(c, response(LATE, "1", { x: "v1" }))).toEqual([]);
+    expect(sent(receive(c, response(A, "2", { y: "v1" })))).toMatchObject([{ typeUrl: A, responseNonce: "2" }]);
+    expect(sent(settle(c))).toMatchObject([{ typeUrl: LATE, responseNonce: "1", errorDetail: null }]);
+    expect(settle(c)).toEqual([]);
+    expect(initialVersions(c)).toEqual([{ y: "v1" }, { x: "v1" }]);
+  });
+
+  test("that changes before it has settled is acknowledged as it was last", () => {
+    const c = late();
+    receive(c, response(LATE, "1", { x: "v1" }));
+    receive(c, response(LATE, "2", { x: "v2" }));
+    expect(sent(settle(c))).toMatchObject([{ responseNonce: "2" }]);
+    expect(initialVersions(c)).toEqual([{}, { x: "v2" }]);
+  });
+
+  test("that had not settled when the stream broke is asked for anew, and the old one never acknowledged", () => {
+    const c = late();
+    receive(c, response(LATE, "1", { x: "v1" }));
+    c.step({ t: "disconnected", end: { t: "complete" }, random: 0 });
+    expect(initialVersions(c)).toEqual([{}, {}]);
+    expect(settle(c)).toEqual([]);
+  });
+
+  test("is refused at once, and so is acknowledged what holds nothing to do", () => {
+    const c = late();
+    const refused = receive(c, response(LATE, "1", { x: "v1" }), [{ name: "x", reason: "no" }]);
+    expect(sent(refused)).toMatchObject([{ responseNonce: "1", errorDetail: { message: "x: no" } }]);
+    expect(sent(receive(c, response(LATE, "2", {})))).toMatchObject([{ responseNonce: "2", errorDetail: null }]);
+  });
+});

@@ -21,12 +21,17 @@ export type ClientInput =
   | { readonly t: "response"; readonly response: DeltaDiscoveryResponse }
   /** The batch of the last `apply` was decoded and its good resources were applied. */
   | { readonly t: "applied"; readonly rejected: readonly Rejection[] }
+  /** The last batch of a late type is in force everywhere. */
+  | { readonly t: "settled"; readonly typeUrl: string }
   /** The stream ended, or could not be opened. `random`: uniform in [0, 1). */
   | { readonly t: "disconnected"; readonly end: StreamEnd; readonly random: number };
 
 export type ClientEffect =
   | { readonly t: "send"; readonly request: DeltaDiscoveryRequest }
-  /** Decode and apply this batch in one step, then feed `applied`, before any other input. */
+  /**
+   * Decode and apply this batch in one step, then feed `applied`, before any other input. One of a late type is answered when
+   * `settled` is fed, later: it counts as accepted only then.
+   */
   | {
       readonly t: "apply";
       readonly typeUrl: string;
@@ -43,7 +48,10 @@ export type ClientEffect =
 interface Subscription {
   /** Versions of what was accepted, by name; they outlive the stream. */
   readonly versions: Map<string, string>;
+  readonly mode: "prompt" | "late";
   accepted: boolean;
+  /** What is to be acknowledged once it has settled. */
+  owed: Batch | null;
 }
 
 interface Batch {
@@ -65,9 +73,14 @@ export class DeltaClient {
   #pending: Batch | null = null;
   #ready = false;
 
-  constructor(node: Node, typeUrls: readonly string[]) {
+  /** @param late further types, which nobody waits for at the start and which are acknowledged when they have settled */
+  constructor(node: Node, typeUrls: readonly string[], late: readonly string[] = []) {
     this.#node = node;
-    this.#types = new Map(typeUrls.map((url) => [url, { versions: new Map(), accepted: false }]));
+    const entry = (mode: Subscription["mode"], url: string): readonly [string, Subscription] => [
+      url,
+      { versions: new Map(), mode, accepted: mode === "late", owed: null },
+    ];
+    this.#types = new Map([...typeUrls.map((u) => entry("prompt", u)), ...late.map((u) => entry("late", u))]);
   }
 
   get ready(): boolean {
@@ -89,8 +102,11 @@ export class DeltaClient {
         return this.#receive(input.response);
       case "applied":
         return this.#acknowledge(input.rejected);
+      case "settled":
+        return this.#settle(input.typeUrl);
       case "disconnected":
         this.#pending = null;
+        for (const subscription of this.#types.values()) subscription.owed = null;
         return [{ t: "connect", afterMs: this.#backoff.after(input.end, input.random) }];
     }
   }
@@ -113,15 +129,24 @@ export class DeltaClient {
     return [{ t: "apply", typeUrl, resources, removed }];
   }
 
+  #settle(typeUrl: string): readonly ClientEffect[] {
+    const subscription = this.#types.get(typeUrl);
+    const batch = subscription?.owed ?? null;
+    if (subscription === undefined || batch === null) return [];
+    accept(subscription, batch, []);
+    return [acknowledgement(typeUrl, batch.nonce, [])];
+  }
+
   #acknowledge(rejected: readonly Rejection[]): readonly ClientEffect[] {
     const batch = this.#pending;
     const subscription = batch && this.#types.get(batch.typeUrl);
     if (!batch || !subscription) throw new MeshError(Code.Bug, "Cannot acknowledge: no batch is being applied");
     this.#pending = null;
-    const bad = new Set(rejected.map((r) => r.name));
-    // A rejected resource keeps the version of the value that is still in force, so the server sends it again.
-    for (const r of batch.resources) if (!bad.has(r.name)) subscription.versions.set(r.name, r.version);
-    for (const name of batch.removed) subscription.versions.delete(name);
+    if (subscription.mode === "late" && rejected.length === 0 && batch.resources.length > 0) {
+      subscription.owed = batch;
+      return [];
+    }
+    const bad = accept(subscription, batch, rejected);
     const ack = acknowledgement(batch.typeUrl, batch.nonce, rejected);
     if (bad.size > 0 || subscription.accepted) return [ack];
     subscription.accepted = true;
@@ -129,6 +154,15 @@ export class DeltaClient {
     this.#ready = true;
     return [ack, { t: "ready" }];
   }
+}
+
+/** A rejected resource keeps the version of the value that is still in force, so the server sends it again. */
+function accept(to: Subscription, batch: Batch, rejected: readonly Rejection[]): ReadonlySet<string> {
+  const bad = new Set(rejected.map((r) => r.name));
+  to.owed = null;
+  for (const r of batch.resources) if (!bad.has(r.name)) to.versions.set(r.name, r.version);
+  for (const name of batch.removed) to.versions.delete(name);
+  return bad;
 }
 
 /** The most that a refusal says; a bad batch may hold thousands of resources. */

@@ -49,6 +49,24 @@ describe("the first request of a type", () => {
   });
 });
 
+test("a type that is answered late is told of changes all the same, and only the last answer counts", () => {
+  const rig = new Rig({ x: "1" });
+  const { served } = rig.as({ answers: "late" });
+  const type = "type/pods";
+  const ask = (over: object): unknown[] =>
+    served
+      .step({ t: "request", request: createDeltaDiscoveryRequest({ typeUrl: type, ...over }) })
+      .map((e) => (e.t === "send" ? short(e) : e.t));
+  expect(ask({})).toEqual([sent("1", ["x"], [], type)]);
+  rig.put({ x: "2" });
+  expect(served.step({ t: "changed" }).map(short)).toEqual([sent("2", ["x"], [], type)]);
+  expect(served.step({ t: "changed" })).toEqual([]);
+  expect(ask({ responseNonce: "1" })).toEqual(["stale"]);
+  expect(served.state().get(type)).toMatchObject({ awaiting: true, nonceAcked: "" });
+  expect(ask({ responseNonce: "2" })).toEqual(["acknowledged"]);
+  expect(served.state().get(type)).toMatchObject({ awaiting: false, nonceAcked: "2" });
+});
+
 describe("a change", () => {
   const open = (resources: Readonly<Record<string, string>>): Rig => {
     const rig = new Rig(resources);

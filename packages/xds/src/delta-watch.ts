@@ -95,7 +95,7 @@ export class DeltaWatch {
    * @param goneUpTo what went later is not told yet
    */
   take(goneUpTo: number): ResourceBatch | null {
-    if (this.answers.isAwaiting) return null;
+    if (this.answers.isAwaiting && this.#c.served.answers !== "late") return null;
     const now = this.#c.served.table.changedAt;
     const upTo = Math.min(now, goneUpTo);
     const batch = this.#wildcard ? this.#takeAll(now, upTo) : this.#takeAsked(now, upTo);

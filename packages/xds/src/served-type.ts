@@ -17,6 +17,8 @@ export interface ServedType {
   readonly recast?: Recast;
   /** Whether a resource is of this type, when the table holds others too. */
   readonly isOf?: (item: Item) => boolean;
+  /** `late`: a client answers when it has done what it was told, which may take long; it is told of changes all the same. */
+  readonly answers?: "late";
   /** Without it names stand for themselves alone. */
   readonly lookup?: NameLookup;
 }

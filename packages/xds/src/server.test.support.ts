@@ -79,7 +79,7 @@ export class Rig {
   }
 
   /** A stream of B's table as another type. */
-  as(how: Pick<ServedType, "isOf" | "recast">): { readonly served: DeltaServer } {
+  as(how: Pick<ServedType, "isOf" | "recast" | "answers">): { readonly served: DeltaServer } {
     const types = [{ typeUrl: "type/pods", table: this.b, ...how }];
     const nonce = (): string => String(++this.#nonces);
     return { served: new DeltaServer({ types, scope: ANY_CLIENT, scopeKey: "", shared: this.shared, nonce }) };

@@ -55,6 +55,8 @@ export class DiscoveryStream {
   readonly variant: "delta" | "state";
   readonly #machine: DeltaServer | StateServer;
   readonly #d: StreamDeps;
+  /** Types whose answers may take as long as they do. */
+  readonly #late: ReadonlySet<string>;
   /** What has not left yet, by nonce. */
   readonly #sending = new Map<string, Sending>();
   readonly #sentMs = new Map<string, number>();
@@ -81,6 +83,7 @@ export class DiscoveryStream {
     this.variant = from.variant;
     this.startedMs = deps.nowMs();
     this.#d = deps;
+    this.#late = new Set(options.types.filter((t) => t.answers === "late").map((t) => t.typeUrl));
     this.#machine = from.variant === "delta" ? new DeltaServer(options) : new StateServer(options);
   }
 
@@ -127,7 +130,7 @@ export class DiscoveryStream {
         this.#d.metrics.writeTimeout();
         return { code: status.DEADLINE_EXCEEDED, message: `a response was not read for ${limits.sendMs} ms` };
       }
-    const awaiting = [...this.state()].filter(([, s]) => s.awaiting);
+    const awaiting = [...this.state()].filter(([url, s]) => s.awaiting && !this.#late.has(url));
     for (const [typeUrl, { nonceSent }] of awaiting)
       if (nowMs - (this.#sentMs.get(typeUrl) ?? nowMs) > limits.answerMs)
         return {

@@ -1,15 +1,16 @@
 import { ResourceTable, Sequence, type TableEntry } from "@lateen/xds";
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from "@lateen/xds-types";
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, PROXY_CONFIG_TYPE } from "@lateen/xds-types";
 
 /** A resource to be put into the store; its version follows from its body. */
 export type NewResource = Omit<TableEntry, "version">;
 
-type StoredType = typeof ADDRESS_TYPE | typeof AUTHORIZATION_TYPE;
+type StoredType = typeof ADDRESS_TYPE | typeof AUTHORIZATION_TYPE | typeof PROXY_CONFIG_TYPE;
 
 /** The encoded resources of each type. The single source of every xDS stream. */
 export class ResourceStore {
   readonly addresses: ResourceTable;
   readonly authorizations: ResourceTable;
+  readonly bundles: ResourceTable;
   readonly #sequence = new Sequence();
   readonly #listeners = new Set<() => void>();
   readonly #hash: (body: Uint8Array) => string;
@@ -19,6 +20,7 @@ export class ResourceStore {
     this.#hash = hash;
     this.addresses = new ResourceTable(ADDRESS_TYPE, this.#sequence);
     this.authorizations = new ResourceTable(AUTHORIZATION_TYPE, this.#sequence);
+    this.bundles = new ResourceTable(PROXY_CONFIG_TYPE, this.#sequence);
   }
 
   /** Changes so far. */
@@ -28,7 +30,8 @@ export class ResourceStore {
 
   /** Puts a batch; null removes. What is equal to what is there changes nothing. */
   put(typeUrl: StoredType, changes: Iterable<readonly [name: string, resource: NewResource | null]>): void {
-    const table = typeUrl === ADDRESS_TYPE ? this.addresses : this.authorizations;
+    const { addresses, authorizations, bundles } = this;
+    const table = [addresses, authorizations, bundles].find((t) => t.typeUrl === typeUrl) ?? addresses;
     for (const [name, resource] of changes)
       table.set(name, resource === null ? null : { ...resource, version: this.#hash(resource.body) });
   }

@@ -1,6 +1,12 @@
 import type { MeshLookup } from "@lateen/translation";
 import { Capability, type ClientNode, type ClientScope, type NameLookup, type ServedType, honours } from "@lateen/xds";
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, WORKLOAD_TYPE, workloadInAddress } from "@lateen/xds-types";
+import {
+  ADDRESS_TYPE,
+  AUTHORIZATION_TYPE,
+  PROXY_CONFIG_TYPE,
+  WORKLOAD_TYPE,
+  workloadInAddress,
+} from "@lateen/xds-types";
 import type { ResourceStore } from "./resource-store.ts";
 
 /** A workload that names a policy nobody delivered yet would be open. */
@@ -26,12 +32,13 @@ export class ServedTypes {
       isOf: ({ kind }) => kind === "workload",
       lookup: names,
     };
+    const bundle: ServedType = { typeUrl: PROXY_CONFIG_TYPE, table: store.bundles, answers: "late" };
     this.#nodeProxy = [
       { typeUrl: AUTHORIZATION_TYPE, table: store.authorizations },
       { typeUrl: ADDRESS_TYPE, table: store.addresses, lookup: names },
-      workloads,
+      ...[workloads, bundle],
     ];
-    this.#waypoint = [workloads];
+    this.#waypoint = [workloads, bundle];
   }
 
   for({ type }: ClientNode): readonly ServedType[] {

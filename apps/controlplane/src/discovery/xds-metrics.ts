@@ -1,11 +1,12 @@
 import type { Counter, Histogram, Labelled, Registry } from "@lateen/telemetry";
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, WORKLOAD_TYPE } from "@lateen/xds-types";
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, PROXY_CONFIG_TYPE, WORKLOAD_TYPE } from "@lateen/xds-types";
 
 /** Names of types as dashboards know them. */
 const SHORT: Readonly<Record<string, string>> = {
   [ADDRESS_TYPE]: "wds",
   [WORKLOAD_TYPE]: "wds",
   [AUTHORIZATION_TYPE]: "wads",
+  [PROXY_CONFIG_TYPE]: "pcds",
 };
 export const shortType = (typeUrl: string): string => SHORT[typeUrl] ?? "other";
 

@@ -14,6 +14,8 @@ export interface DumpSources {
   readonly pods: ProxyState;
   /** As the certificate manager describes them (dataplane 11.2). */
   readonly certificates: readonly unknown[];
+  /** Null while the control plane tells none. */
+  readonly trustBundle?: unknown;
   readonly reports: readonly ThreadReport[];
 }
 
@@ -61,6 +63,7 @@ export function configDump(from: DumpSources): Readonly<Record<string, unknown>>
     version: { version: from.version },
     config: { ...from.config.data, terminationGraceMs: from.config.drainMs },
     certificates: from.certificates,
+    ...((from.trustBundle ?? null) === null ? {} : { trustBundle: from.trustBundle }),
     workloadState: workloadState(from.pods, from.reports),
   };
 }

@@ -81,7 +81,10 @@ export class ControlThread implements AsyncDisposable {
     this.#podsBlock = this.readiness.block("workload proxy manager");
     this.#threads = this.#startThreads();
     this.#handOver = this.#openHandOver();
-    this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"), () => this.#lookAgain());
+    this.#identities = new Identities(o.config, this.#threads, o.logging.logger("identity"), {
+      changed: () => this.#lookAgain(),
+      bundleSettled: () => this.#xds?.bundleSettled(),
+    });
     this.#model = new ModelFeed(o.config.env.NODE_NAME, this.#threads, (change) => this.#identities.follow(change));
     this.#pods = this.#podManager();
     this.#stateBlock = this.readiness.block("state manager");
@@ -253,6 +256,7 @@ export class ControlThread implements AsyncDisposable {
           this.#lookAgain();
         },
         authorizations: (upserted, removed) => this.#model.authorizations(upserted, removed),
+        trustBundle: (roots) => this.#identities.trust(roots),
         ready: () => this.#synced(),
         terminated: (reason) => this.metrics.xdsEnded(reason),
       },
@@ -268,6 +272,7 @@ export class ControlThread implements AsyncDisposable {
       model: this.#model,
       pods: this.#pods.state,
       certificates: this.#identities.pods.dump(),
+      trustBundle: this.#identities.dumpBundle(),
       reports: await this.#threads.report(),
     });
   }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { type ClientDuplexStream, Client, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { type SecureChannel, readRootPem, readToken, secureChannel } from "@lateen/ca";
+import { type SecureChannel, normalRoots, readRootPem, readToken, secureChannel } from "@lateen/ca";
 import type { Logger } from "@lateen/telemetry";
 import type { Authorization } from "@lateen/policy";
 import type { AddressUpdate, Service, Workload } from "@lateen/workload-model";
@@ -11,9 +11,11 @@ import {
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
   type Node,
+  PROXY_CONFIG_TYPE,
   type Resource,
   decodeAddress,
   decodeAuthorization,
+  decodeTrustBundle,
   deltaDiscoveryMethod,
 } from "@lateen/xds-types";
 
@@ -37,6 +39,8 @@ export interface XdsEndpoint {
 export interface XdsEvents {
   readonly addresses: (update: AddressUpdate) => void;
   readonly authorizations: (upserted: readonly Authorization[], removed: readonly string[]) => void;
+  /** The roots to trust, one per element; what carries them out says so by `bundleSettled`. Null: none are told any more. */
+  readonly trustBundle: (roots: readonly string[] | null) => void;
   /** Every type had a response that was accepted whole. */
   readonly ready: () => void;
   readonly terminated: (reason: "ConnectionError" | "Error" | "Reconnect" | "Complete") => void;
@@ -68,11 +72,16 @@ export class XdsClient implements Disposable {
     this.#endpoint = endpoint;
     this.#events = events;
     this.#log = log;
-    this.#machine = new DeltaClient(node, [ADDRESS_TYPE, AUTHORIZATION_TYPE]);
+    this.#machine = new DeltaClient(node, [ADDRESS_TYPE, AUTHORIZATION_TYPE], [PROXY_CONFIG_TYPE]);
   }
 
   start(): void {
     this.#connect(0);
+  }
+
+  /** The bundle that was told last is in force everywhere: this is what its acknowledgement means (control-plane 1.5). */
+  bundleSettled(): void {
+    if (!this.#stopped) this.#input({ t: "settled", typeUrl: PROXY_CONFIG_TYPE });
   }
 
   [Symbol.dispose](): void {
@@ -151,6 +160,7 @@ export class XdsClient implements Disposable {
         this.#stream?.call.write(effect.request);
         return;
       case "apply": {
+        if (effect.typeUrl === PROXY_CONFIG_TYPE) return this.#takeBundle(effect);
         const rejected = this.#apply(effect);
         for (const { name, reason } of rejected)
           this.#log.error("rejected a resource", { resource: name, error: reason });
@@ -163,6 +173,19 @@ export class XdsClient implements Disposable {
       case "connect":
         return this.#connect(effect.afterMs);
     }
+  }
+
+  /** Its acknowledgement follows when it has settled, which may be at once: so it is taken first, then told. */
+  #takeBundle({ resources, removed }: Extract<ClientEffect, { t: "apply" }>): void {
+    const [resource] = resources;
+    const read = resource === undefined ? null : decodeTrustBundle(body(resource));
+    const roots = read?.ok === true ? read.value.flatMap(normalRoots) : [];
+    const reason = read === null || roots.length > 0 ? null : read.ok ? "it holds no certificate" : read.error.message;
+    const rejected = reason === null ? [] : [{ name: resource?.name ?? "", reason }];
+    if (reason !== null) this.#log.error("rejected the trust bundle", { error: reason });
+    this.#input({ t: "applied", rejected });
+    if (roots.length > 0) this.#events.trustBundle(roots);
+    else if (removed.length > 0 && resource === undefined) this.#events.trustBundle(null);
   }
 
   /** Decodes the whole batch first, then applies it in one step; a bad resource rejects only itself. */
