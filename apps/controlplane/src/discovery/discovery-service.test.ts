@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
 import { Client, Metadata, credentials } from "@grpc/grpc-js";
-import { eventually } from "@lateen/testkit";
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -16,7 +15,7 @@ import {
 } from "@lateen/xds-types";
 import { describe, expect, test } from "vitest";
 import { podYaml } from "../control-plane.test.support.ts";
-import { DiscoveryRig, NODE, type RawClient } from "./discovery.test.support.ts";
+import { DiscoveryRig, NODE, type RawClient, until } from "./discovery.test.support.ts";
 
 const pod = (name: string, o: Parameters<typeof podYaml>[1]): object => JSON.parse(podYaml(name, o)) as object;
 const uid = (name: string): string => `Kubernetes//Pod/shop/${name}`;
@@ -103,10 +102,10 @@ describe("what a client cannot honour", () => {
     rig.apply(policy("a"));
     using client = rig.client().read().send({ typeUrl: AUTHORIZATION_TYPE, node: NODE });
     expect(await names(client, 1)).toEqual([["shop/a"], []]);
-    await eventually(() => [...rig.service.streams[0]!.state().values()].every((s) => !s.awaiting));
+    await until(() => [...rig.service.streams[0]!.state().values()].every((s) => !s.awaiting));
     rig.apply(policy("a", DRY));
     expect(await names(client, 2)).toEqual([[], ["shop/a"]]);
-    await eventually(() => [...rig.service.streams[0]!.state().values()].every((s) => !s.awaiting));
+    await until(() => [...rig.service.streams[0]!.state().values()].every((s) => !s.awaiting));
     rig.apply(policy("a"));
     expect(await names(client, 3)).toEqual([["shop/a"], []]);
   });
@@ -124,7 +123,7 @@ test("state of the world: everything, and everything again when something went",
   call.on("data", (response: DiscoveryResponse) => heard.push(response));
   call.write(createDiscoveryRequest({ typeUrl: ADDRESS_TYPE, node: NODE }));
   const read = async (number: number): Promise<unknown> => {
-    const { resources, nonce, versionInfo } = await eventually(() => heard[number - 1]);
+    const { resources, nonce, versionInfo } = await until(() => heard[number - 1]);
     call.write(createDiscoveryRequest({ typeUrl: ADDRESS_TYPE, responseNonce: nonce, versionInfo }));
     const found = resources.map(({ value }) => {
       const address = decodeAddress(value);

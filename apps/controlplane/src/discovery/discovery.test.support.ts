@@ -44,6 +44,12 @@ const LIMITS: DiscoveryLimits = {
 const DEADLINE_MS = 20_000;
 export const NODE = createNode({ id: "ztunnel~10.0.0.1~zt.mesh~mesh.svc.cluster.local" });
 
+/** As `eventually`, with a deadline for slow machines. */
+export const until = <T>(
+  condition: () => T | Promise<T>,
+  o: { readonly what?: string } = {},
+): Promise<NonNullable<T>> => eventually(condition, { ...o, deadlineMs: DEADLINE_MS });
+
 /** Discovery over real gRPC without TLS, with a clock that stands still. */
 export class DiscoveryRig implements AsyncDisposable {
   readonly clock = new FakeClock();
@@ -149,14 +155,11 @@ export class RawClient implements Disposable {
   }
 
   async response(number: number): Promise<DeltaDiscoveryResponse> {
-    return eventually(() => this.responses[number - 1], { what: `response ${number}`, deadlineMs: DEADLINE_MS });
+    return until(() => this.responses[number - 1], { what: `response ${number}` });
   }
 
   async ended(): Promise<readonly [code: number, details: string]> {
-    const { code, details } = await eventually(() => this.status ?? undefined, {
-      what: "the end of the stream",
-      deadlineMs: DEADLINE_MS,
-    });
+    const { code, details } = await until(() => this.status ?? undefined, { what: "the end of the stream" });
     return [code, details];
   }
 
