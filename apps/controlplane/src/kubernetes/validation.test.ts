@@ -9,7 +9,8 @@ import { parse } from "yaml";
 import { ClusterPlane, SYSTEM, pathOf, policyObject, put, remove, roots } from "./cluster.test.support.ts";
 
 const CRDS = fileURLToPath(new URL("../../../../charts/lateen/files/crds/", import.meta.url));
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 300_000;
+const WAIT_MS = 60_000;
 
 /** A configuration as the chart will have it, but for the port: here no Service leads to the pod's. */
 const configuration = (name: string, webhook: string, selector: object, port: number) => ({
@@ -45,7 +46,10 @@ async function install(api: ApiServer): Promise<void> {
     );
   for (const { group, versions, plural } of Object.values(customKinds))
     for (const version of versions)
-      await eventually(async () => (await api.call("GET", `/apis/${group}/${version}/${plural}`)).status === 200);
+      await eventually(async () => (await api.call("GET", `/apis/${group}/${version}/${plural}`)).status === 200, {
+        deadlineMs: WAIT_MS,
+        what: `${plural} of ${version} to be served`,
+      });
   for (const name of [SYSTEM, "shop"]) await put(api, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   // A name that the API server resolves as its Service.
   const spec = { type: "ExternalName", externalName: "localhost" };
@@ -70,7 +74,7 @@ describe.skipIf(requireApiServer())("objects at a cluster", () => {
     await put(api, configuration("istiod-default-validator", "validation.istio.io", theirs, port));
     for (const name of ["istio-validator-istio-system", "istiod-default-validator"])
       await eventually(async () => (await policies(name)).join() === "Fail", {
-        deadlineMs: 60_000,
+        deadlineMs: WAIT_MS,
         what: `${name} to be closed`,
       });
   }, DEADLINE_MS);

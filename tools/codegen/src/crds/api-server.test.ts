@@ -6,7 +6,8 @@ import { parse } from "yaml";
 import { generateCrds } from "./generate-crds.ts";
 
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 300_000;
+const WAIT_MS = 60_000;
 
 interface Stored {
   readonly metadata: { readonly name: string };
@@ -104,15 +105,19 @@ describe.skipIf(requireApiServer())("a real API server", () => {
     const definitions = [...(await generateCrds()).values()].map((text) => parse(text) as Stored);
     for (const definition of definitions) await api.done("POST", CRDS, definition);
     for (const { metadata } of definitions)
-      await eventually(async () => {
-        const stored = await api.done<Stored>("GET", `${CRDS}/${metadata.name}`);
-        const conditions = stored.status?.conditions ?? [];
-        expect(conditions.filter((c) => c.type === "NonStructuralSchema")).toEqual([]);
-        return conditions.some((c) => c.type === "Established" && c.status === "True");
-      });
+      await eventually(
+        async () => {
+          const stored = await api.done<Stored>("GET", `${CRDS}/${metadata.name}`);
+          const conditions = stored.status?.conditions ?? [];
+          expect(conditions.filter((c) => c.type === "NonStructuralSchema")).toEqual([]);
+          return conditions.some((c) => c.type === "Established" && c.status === "True");
+        },
+        { deadlineMs: WAIT_MS, what: `${metadata.name} to be established` },
+      );
     for (const [kind, { group, plural, versions }] of Object.entries(customKinds))
       for (const version of versions)
         await eventually(async () => (await api.call("GET", `/apis/${group}/${version}/${plural}`)).status === 200, {
+          deadlineMs: WAIT_MS,
           what: `${kind} of ${version} to be served`,
         });
   });

@@ -20,7 +20,9 @@ async function startServer(): Promise<ApiServer | null> {
     await api.done("POST", CRDS, parse(readFileSync(FOLDER + name, "utf8")));
   for (const { group, versions, plural } of Object.values(customKinds))
     for (const version of versions)
-      await eventually(async () => (await api.call("GET", `/apis/${group}/${version}/${plural}`)).status === 200);
+      await eventually(async () => (await api.call("GET", `/apis/${group}/${version}/${plural}`)).status === 200, {
+        deadlineMs: 30_000,
+      });
   return api;
 }
 
