@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Code, MeshError } from "@lateen/errors";
 import { BULK_PORT, ECHO_PORT, HTTP_PORT } from "./bench-mesh.ts";
@@ -134,7 +135,13 @@ const IDLE_CLIENT = fileURLToPath(new URL("./idle-client.ts", import.meta.url));
 /** Descriptors that a process needs beside its connections: tunnels, files, channels. */
 const SPARE_FILES = 1_000;
 
-/** Resident memory, in KiB, that one idle connection costs all proxies together. */
+/** How long nothing happens before memory at rest is read: what is no longer needed is given back only after a while. */
+const REST_MS = 20_000;
+
+/**
+ * Resident memory of all proxies together at rest after what ran before, and what one idle connection adds to it, in KiB: when just
+ * opened, and at rest. Its sockets are the kernel's and not in it.
+ */
 async function idle(on: Track): Promise<Metrics> {
   if (on.pids.length === 0 || on.connections === 0) return {};
   const room = maxOpenFiles() - SPARE_FILES;
@@ -143,11 +150,16 @@ async function idle(on: Track): Promise<Metrics> {
       Code.BadInput,
       `Cannot hold ${on.connections} connections: the limit of open files leaves room for ${room}`,
     );
+  await sleep(REST_MS);
   const before = costOf(on).rssMiB;
-  const held = on.mesh.start(on.client, ["node", IDLE_CLIENT, on.server, `${HTTP_PORT}`, `${on.connections}`]);
+  // A server that keeps them, however long they do nothing.
+  const held = on.mesh.start(on.client, ["node", IDLE_CLIENT, on.server, `${ECHO_PORT}`, `${on.connections}`]);
   await held.firstLine;
+  const opened = costOf(on).rssMiB;
+  await sleep(REST_MS);
   const during = costOf(on).rssMiB;
   held.release();
   await held.ended;
-  return { rssPerIdleConnKiB: ((during - before) * 1_024) / on.connections };
+  const each = (mib: number): number => ((mib - before) * 1_024) / on.connections;
+  return { rssRestedMiB: before, rssPerNewConnKiB: each(opened), rssPerIdleConnKiB: each(during) };
 }

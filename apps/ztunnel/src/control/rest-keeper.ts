@@ -6,8 +6,6 @@ import { RestDetector } from "../rest-detector.ts";
 const LOOK_MS = 1_000;
 /** The data threads collect meanwhile; what they let go of is given back after it. */
 const COLLECT_AFTER_MS = 1_000;
-/** What collecting and what came after it have touched once more, and will not again. */
-const TRIM_AGAIN_AFTER_MS = 10_000;
 
 const cpuMs = (): number => {
   const { user, system } = process.cpuUsage();
@@ -22,29 +20,32 @@ const cpuMs = (): number => {
  */
 export function keepAtRest(o: { readonly restThreads: () => void; readonly system: "linux" | "other" }): Disposable {
   const detector = new RestDetector();
-  let next: NodeJS.Timeout | null = null;
   const trim = (): void => {
     if (o.system === "linux") trimMemory();
-    detector.collected(cpuMs());
   };
+  let collecting: NodeJS.Timeout | null = null;
   const collect = (): void => {
+    collecting = null;
     collectGarbage();
     trim();
-    next = setTimeout(trimAgain, TRIM_AGAIN_AFTER_MS).unref();
+    detector.collected(cpuMs());
   };
-  const trimAgain = (): void => {
-    next = null;
-    if (detector.quiet) trim();
-  };
-  const timer = setInterval(() => {
-    if (!detector.look(cpuMs()) || next !== null) return;
+  let dueMs = performance.now() + LOOK_MS;
+  const look = (): void => {
+    const lateMs = performance.now() - dueMs;
+    dueMs += lateMs + LOOK_MS;
+    if (collecting !== null) return;
+    const due = detector.look(cpuMs(), lateMs);
+    if (due === "trim") trim();
+    if (due !== "collect") return;
     o.restThreads();
-    next = setTimeout(collect, COLLECT_AFTER_MS).unref();
-  }, LOOK_MS).unref();
+    collecting = setTimeout(collect, COLLECT_AFTER_MS).unref();
+  };
+  const timer = setInterval(look, LOOK_MS).unref();
   return {
     [Symbol.dispose]: () => {
       clearInterval(timer);
-      if (next !== null) clearTimeout(next);
+      if (collecting !== null) clearTimeout(collecting);
     },
   };
 }

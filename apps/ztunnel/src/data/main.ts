@@ -2,15 +2,16 @@ import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import type { DataPath } from "@lateen/datapath";
-import { closeStream, duplicateFd, socketFactory } from "@lateen/linux";
+import { FastDataPath, runByBell } from "@lateen/fast-datapath";
+import { closeStream, duplicateFd } from "@lateen/linux";
 import { collectGarbage } from "../collect-garbage.ts";
 import type { ThreadWork, ToThread } from "../messages.ts";
 import { loadStateFormat } from "../handover/state-format.ts";
 import { DataThread, type ThreadWorld } from "./data-thread.ts";
 import { randomHexSource } from "./random-hex.ts";
 
-// A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive. Only that
-// driver is loaded: the other would cost each thread another megabyte.
+// A data thread's only contact with the runtime: which driver stands behind the data-path port, and how messages arrive. The
+// portable one is loaded only where it is used: with TLS and all it costs a thread another megabyte.
 const port = parentPort!;
 const { start, bell } = workerData as ThreadWork;
 const stateFormat = await loadStateFormat(start.stateFormatModule);
@@ -34,11 +35,10 @@ const thread = (path: DataPath, rest: () => void, watch: ThreadWorld["watch"]): 
   );
 
 if (bell === null) {
-  const { portableDataPath } = await import("@lateen/datapath");
-  const portable = thread(portableDataPath({ sockets: socketFactory }), collectGarbage, null);
+  const { portableDriver } = await import("./portable-driver.ts");
+  const portable = thread(portableDriver(), collectGarbage, null);
   port.on("message", (message: ToThread) => portable.receive(message));
 } else {
-  const { FastDataPath, runByBell } = await import("@lateen/fast-datapath");
   let fault = (error: unknown): void => {
     throw error;
   };
