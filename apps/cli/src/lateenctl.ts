@@ -1,3 +1,4 @@
+import { ca } from "./ca/command.ts";
 import type { Command } from "./command.ts";
 import { demo } from "./demo/command.ts";
 import { describe } from "./describe/command.ts";
@@ -11,5 +12,5 @@ import { ztunnelConfig } from "./ztunnel-config/command.ts";
 export const lateenctl: Command = {
   name: "lateenctl",
   summary: "run, explain and inspect a Lateen mesh",
-  commands: [demo, local, explain, describe, ztunnelConfig, validate, version],
+  commands: [demo, local, explain, describe, ztunnelConfig, ca, validate, version],
 };

@@ -88,6 +88,8 @@ const Env = z.object({
   CITADEL_SELF_SIGNED_CA_CERT_TTL: envDurationMs().default(315_360_000_000),
   CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL: envDurationMs().default(3_600_000),
   CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE: z.coerce.number().min(0).max(100).default(20),
+  /** The least that a phase of a rotation lasts: kubelets write ConfigMaps into pods within so long. */
+  LATEEN_CA_ROTATION_SETTLE: envDurationMs().default(120_000),
   /** Replicas do not look at the same time. */
   CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR: envFlag().default(true),
   /** New streams taken per second; 0: by the number of CPUs. */

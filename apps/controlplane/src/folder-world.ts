@@ -27,6 +27,12 @@ export async function folderWorld(config: Config, logging: Logging): Promise<Wor
     authority,
     watchKeys: (changed) => watchKeyFolder({ path: keys, clock: systemClock, changed }),
     publishRoots: publish,
+    rotation: {
+      leads: () => true,
+      settleMs: config.LATEEN_CA_ROTATION_SETTLE,
+      publish: () => undefined,
+      others: () => [],
+    },
     trustDomain: config.TRUST_DOMAIN,
     trustDomainAliases: [],
     verifyToken: localTokenVerifier({

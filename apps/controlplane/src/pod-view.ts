@@ -23,3 +23,15 @@ export function podView(pods: Collection<Pod>, byNode: Index<Pod>): PodView {
     podsOnNode: (node) => byNode.lookup(node).map(facts),
   };
 }
+
+/** Pods of service accounts (`namespace/name`) that may be running, as `NAME.NAMESPACE`: so they call themselves over xDS. */
+export function* podsOfAccounts(
+  pods: Collection<Pod>,
+  accounts: readonly string[],
+): Generator<string, void, undefined> {
+  for (const pod of pods.values()) {
+    const { name, namespace, serviceAccount, phase } = facts(pod);
+    if (phase !== "Succeeded" && phase !== "Failed" && accounts.includes(`${namespace}/${serviceAccount}`))
+      yield `${name}.${namespace}`;
+  }
+}

@@ -15,6 +15,8 @@ import type { ResourceStore } from "./discovery/resource-store.ts";
 import { ServedTypes } from "./discovery/served-types.ts";
 import { createXdsMetrics } from "./discovery/xds-metrics.ts";
 import type { MeshFeed } from "./mesh-feed.ts";
+import { podsOfAccounts } from "./pod-view.ts";
+import { RotationKeeper } from "./rotation/rotation-keeper.ts";
 import { ownVersion, registerProcessMetrics } from "./process-metrics.ts";
 import type { World } from "./world.ts";
 
@@ -66,7 +68,7 @@ export async function serveClients(
     cut: (peer) => listener?.cut(peer),
   });
   scope.own(discovery);
-  const debug: DebugSources = { feed, discovery, world };
+  const debug: DebugSources = { feed, discovery, world, rotation: scope.own(rotationKeeper(o, discovery, logging)) };
   const server = createGrpcServer(limits.ageMs);
   for (const { definition, handlers } of [discovery, ...o.services]) server.addService(definition, handlers);
   const address = config.DISCOVERY_ADDRESS;
@@ -80,6 +82,18 @@ export async function serveClients(
   const { port } = listener;
   const owned = scope.move();
   return { port, debugPort: pages.port, debug, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
+function rotationKeeper(
+  { world, feed, config }: Pick<ServeClientsOptions, "world" | "feed" | "config">,
+  discovery: DiscoveryService,
+  logging: Logging,
+): RotationKeeper {
+  return new RotationKeeper({
+    ...{ authority: world.authority, world: world.rotation, clock: systemClock, log: logging.logger("ca") },
+    streams: () => discovery.streams,
+    proxies: () => podsOfAccounts(feed.pods, config.CA_TRUSTED_NODE_ACCOUNTS),
+  });
 }
 
 function discoveryLimits(config: Config): DiscoveryLimits {

@@ -1,6 +1,7 @@
 import type { Authority, TokenSubject } from "@lateen/ca";
 import type { Result } from "@lateen/errors";
 import type { MeshFeed } from "./mesh-feed.ts";
+import type { RotationWorld } from "./rotation/rotation-keeper.ts";
 import type { ObjectNews, ObjectSource } from "./object-source.ts";
 
 /** What differs between a folder on one machine and a cluster: where objects, keys and tokens come from, and what is written. */
@@ -10,6 +11,7 @@ export interface World extends AsyncDisposable {
   watchKeys(changed: () => void): Disposable;
   /** The roots have changed: everybody who reads them here must find the new ones, before anything else shows. */
   publishRoots(): Promise<void>;
+  readonly rotation: RotationWorld;
   readonly trustDomain: string;
   readonly trustDomainAliases: readonly string[];
   /** Whose a token is. */

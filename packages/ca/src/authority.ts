@@ -12,13 +12,17 @@ import {
   generateKeyPair,
   issueAuthority,
   issueLeaf,
+  issueRoot,
   parseSigningRequest,
   verifySigningRequest,
 } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { type KeyStore, type Root, loadRoot } from "./root-store.ts";
+import { CA_FILES, type KeyStore, type Root, loadRoot } from "./root-store.ts";
+import { type Holder, IssueRecord, type Issued, readIssued } from "./issue-record.ts";
 import { openPrivateFolder } from "./private-folder.ts";
-import { refuseSuccessor } from "./successor.ts";
+import { ROTATION_FILE, formatRotation } from "./rotation-file.ts";
+import { type RootPair, type Rotation, type RotationInput, stepRotation } from "./rotation-machine.ts";
+import { refuseSuccessor, unfit } from "./successor.ts";
 
 const DAY_SEC = 86_400;
 /** RFC 5280 appendix A.1, ub-common-name. */
@@ -50,6 +54,8 @@ export interface SignOptions {
   readonly ttlSec: number;
   /** For another authority below this one, such as that of a second cluster, instead of for a workload. */
   readonly authority?: boolean;
+  /** Who gets it, for rotations to wait for: 'other'. */
+  readonly holder?: Holder;
 }
 
 /** Signs with the key of one mesh. */
@@ -59,6 +65,21 @@ export interface Authority {
   readonly rootsPem: string;
   /** Leaf first: what signs, and what stands between it and its root. PEM. */
   readonly signingPem: readonly string[];
+  /** Whether the root was made here, or plugged in by somebody who then has to change it too. */
+  readonly kind: "own" | "given";
+  /** How far a change of the root has come. */
+  readonly rotation: Rotation;
+  /** When what signs or the roots last changed, as far as this process has seen it. */
+  readonly changedMs: number;
+  /** Until when what was issued may be in use. */
+  readonly issued: Issued;
+  /**
+   * Begins a rotation to a new root, rolls back the one under way, or takes it a step further. Written to the store first, from
+   * which every replica goes on.
+   * @param serial of the state that the decision was made on: another one has moved it meanwhile
+   * @returns BAD_INPUT with why that cannot be, UNAVAILABLE when the store cannot be written or somebody was faster
+   */
+  step(what: "rotate" | "rollback" | "advance", serial?: number): Promise<Result<Rotation>>;
   /** Problems that did not stop it, such as a root that could not be renewed, or keys in the store that it must not take. */
   readonly problems: readonly string[];
   /**
@@ -91,8 +112,16 @@ export interface Authority {
  */
 export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
   const open = opener(o.keys);
-  const root = await loadRoot(await open(), rootOptions(o));
-  return new StoredAuthority(o, open, await materialOf(root));
+  const store = await open();
+  const root = await loadRoot(store, rootOptions(o));
+  // Of what others issued before anything was noted only the usual lifetime is known.
+  const usualMs = (o.defaultTtlSec ?? DAY_SEC) * 1_000;
+  const unknown = root.isNew ? 0 : usualMs;
+  const issued = (await readIssued(store)) ?? {
+    longestMs: unknown,
+    othersUntilMs: root.isNew ? 0 : o.nowMs() + usualMs,
+  };
+  return new StoredAuthority(o, open, { material: await materialOf(root), issued });
 }
 
 function opener(keys: AuthorityOptions["keys"]): () => Promise<KeyStore> {
@@ -127,16 +156,24 @@ class StoredAuthority implements Authority {
   readonly #verify = createVerifier(webcrypto);
   readonly #listeners = new Set<() => void>();
   #material: Material;
+  readonly #record: IssueRecord;
+  #changedMs: number;
   /** Why the store's content is not in force. */
   #refused: string | null = null;
   /** Looks at the store one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(o: AuthorityOptions, open: () => Promise<KeyStore>, material: Material) {
+  constructor(
+    o: AuthorityOptions,
+    open: () => Promise<KeyStore>,
+    from: { readonly material: Material; readonly issued: Issued },
+  ) {
     this.trustDomain = o.trustDomain;
     this.#o = o;
     this.#open = open;
-    this.#material = material;
+    this.#material = from.material;
+    this.#record = new IssueRecord(open, o.nowMs, from.issued);
+    this.#changedMs = o.nowMs();
   }
 
   get rootsPem(): string {
@@ -146,6 +183,18 @@ class StoredAuthority implements Authority {
     const { root, chain } = this.#material;
     const own = toPem(root.certificate);
     return chain.includes(own) ? chain : [own, ...chain];
+  }
+  get kind(): Root["kind"] {
+    return this.#material.root.kind;
+  }
+  get rotation(): Rotation {
+    return this.#material.root.rotation;
+  }
+  get changedMs(): number {
+    return this.#changedMs;
+  }
+  get issued(): Issued {
+    return this.#record.known;
   }
   get problems(): readonly string[] {
     return [...this.#material.root.problems, ...(this.#refused === null ? [] : [this.#refused])];
@@ -157,12 +206,18 @@ class StoredAuthority implements Authority {
     return done;
   }
 
+  step(what: "rotate" | "rollback" | "advance", serial?: number): Promise<Result<Rotation>> {
+    const done = this.#last.then(() => this.#step(what, serial));
+    this.#last = done.catch(() => undefined); // who asked for it hears of it
+    return done;
+  }
+
   onChange(listener: () => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
-  async sign({ csrPem, names, ttlSec, authority }: SignOptions): Promise<Result<readonly string[]>> {
+  async sign({ csrPem, names, ttlSec, authority, holder = "other" }: SignOptions): Promise<Result<readonly string[]>> {
     const { defaultTtlSec = DAY_SEC, maxTtlSec = 90 * DAY_SEC } = this.#o;
     const wanted = ttlSec > 0 ? ttlSec : defaultTtlSec;
     if (wanted > maxTtlSec)
@@ -177,6 +232,7 @@ class StoredAuthority implements Authority {
     const subject = dualUseSubject(request.value, names);
     const what = { issuer, publicKey, subject, sans: names, nowMs: this.#o.nowMs(), ttlSec: wanted };
     const issued = await (authority === true ? issueAuthority : issueLeaf)(webcrypto, what);
+    await this.#record.note(wanted * 1_000, holder);
     return ok([toPem(issued), ...chain, root.rootsPem]);
   }
 
@@ -195,12 +251,58 @@ class StoredAuthority implements Authority {
       let { root, name } = await this.#load();
       // Another replica may have renewed the root in the same moment.
       if (root.problems.length > 0) ({ root, name } = await this.#load());
-      const why = refuseSuccessor(this.#material.root, root, this.#o.nowMs());
+      const why = this.#refusal(root);
       this.#refused = why === null ? null : `Cannot take the new keys in ${name}, the old ones stay: ${why}`;
       if (why === null) await this.#take(root);
     } catch (e) {
       this.#refused = e instanceof Error ? e.message : String(e);
     }
+  }
+
+  /** Steps of a rotation went through their gates, also those that this replica missed. */
+  #refusal(root: Root): string | null {
+    const now = this.#material.root;
+    return root.rotation.serial > now.rotation.serial
+      ? unfit(root, this.#o.nowMs())
+      : refuseSuccessor(now, root, this.#o.nowMs());
+  }
+
+  async #step(what: RotationInput["t"], serial?: number): Promise<Result<Rotation>> {
+    const cannot = (code: Code, why: string): Result<Rotation> =>
+      fail(new MeshError(code, `Cannot ${WORDS[what]}: ${why}`));
+    try {
+      const store = await this.#open();
+      const root = await loadRoot(store, { ...rootOptions(this.#o), empty: "refuse" });
+      if (serial !== undefined && serial !== root.rotation.serial)
+        return cannot(Code.Unavailable, "another replica was faster");
+      if (root.kind === "given")
+        return cannot(Code.BadInput, `the keys in ${store.name} were plugged in: who made them changes them`);
+      const why = this.#refusal(root);
+      if (why !== null) return cannot(Code.BadInput, `${store.name} holds what is not in force: ${why}`);
+      this.#record.merge(await readIssued(store));
+      const input = what === "rotate" ? await this.#rotateFrom(root, store) : { t: what };
+      const next = stepRotation(root.rotation, input, { nowMs: this.#o.nowMs(), ...this.#record.known });
+      if (!next.ok) return cannot(Code.BadInput, next.error);
+      await keepRotation(store, root.rotation, next.value);
+    } catch (e) {
+      if (MeshError.is(e)) return fail(e);
+      throw e;
+    }
+    await this.#reload();
+    return ok(this.rotation);
+  }
+
+  async #rotateFrom(root: Root, store: KeyStore): Promise<RotationInput> {
+    const keys = await generateKeyPair(webcrypto);
+    const { organization, nowMs, rootTtlSec: ttlSec } = rootOptions(this.#o);
+    const made = await issueRoot(webcrypto, {
+      signer: await createSigner(webcrypto, keys),
+      organization,
+      nowMs,
+      ttlSec,
+    });
+    const next = { keyPem: await exportPrivateKey(webcrypto, keys), certPem: toPem(made) };
+    return { t: "rotate", current: await currentPair(root, store), next };
   }
 
   async #load(): Promise<{ readonly root: Root; readonly name: string }> {
@@ -214,8 +316,30 @@ class StoredAuthority implements Authority {
     this.#material = next;
     const isSame = before.root.rootsPem === root.rootsPem && same(before.root.certificate, root.certificate);
     if (isSame && before.chain.join("") === next.chain.join("")) return;
+    this.#changedMs = this.#o.nowMs();
     for (const listener of this.#listeners) listener();
   }
+}
+
+const WORDS = {
+  rotate: "rotate the root",
+  rollback: "roll back the root",
+  advance: "go on with the rotation",
+} as const;
+
+/** What signs, as the store has it: a key of somebody else's making is kept in their form. */
+async function currentPair({ rotation, certificate }: Root, store: KeyStore): Promise<RootPair> {
+  if (rotation.phase !== "none") return rotation.current;
+  return { keyPem: (await store.read(CA_FILES.key, "secret")) ?? "", certPem: toPem(certificate) };
+}
+
+/** The end of a rotation is written last: until then its file says what signs, whatever stands in the others. */
+async function keepRotation(store: KeyStore, before: Rotation, next: Rotation): Promise<void> {
+  if (next.phase === "none" && before.phase !== "none") {
+    await store.write(CA_FILES.key, before.current.keyPem, "secret");
+    await store.write(CA_FILES.certificate, before.current.certPem, "public");
+  }
+  await store.write(ROTATION_FILE, formatRotation(next), "secret");
 }
 
 const same = (a: Certificate, b: Certificate): boolean =>

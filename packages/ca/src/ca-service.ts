@@ -19,6 +19,7 @@ import {
 import type { Authority } from "./authority.ts";
 import type { Caller, Proof } from "./caller.ts";
 import { type ClusterNames, resolveCluster } from "./cluster-names.ts";
+import type { Holder } from "./issue-record.ts";
 import { type ImpersonationRules, type PodView, checkImpersonation } from "./impersonation.ts";
 
 export interface CaServiceOptions {
@@ -61,7 +62,8 @@ export async function createCertificate(
   if (!uri.ok) return refuse("UNAUTHENTICATED", "request impersonation authentication failure", uri.error);
   try {
     const { csr: csrPem, validityDuration: ttlSec } = request;
-    const chain = await o.authority.sign({ csrPem, ttlSec, names: [{ t: "uri", value: uri.value }] });
+    const holder = holderOf(caller.value, o);
+    const chain = await o.authority.sign({ csrPem, ttlSec, names: [{ t: "uri", value: uri.value }], holder });
     if (chain.ok) {
       o.log.info("certificate issued", { identity: uri.value, caller: caller.value.name });
       return ok(createIstioCertificateResponse({ certChain: [...chain.value] }));
@@ -71,6 +73,12 @@ export async function createCertificate(
   } catch (e) {
     return refuse("INTERNAL", "CSR signing error", e instanceof Error ? e.message : String(e));
   }
+}
+
+/** Node proxies say when they carry a new root; of others only the lifetime of what they got is known. */
+function holderOf({ identity }: Caller, { trustedNodeAccounts }: CaServiceOptions): Holder {
+  const account = identity === null ? "" : `${identity.namespace}/${identity.serviceAccount}`;
+  return trustedNodeAccounts.includes(account) ? "proxy" : "other";
 }
 
 /** The identity to issue: the caller's own, or the one it asks for and may have. */

@@ -34,6 +34,14 @@ export {
 } from "./local-token.ts";
 export { readRootPem, readToken } from "./given-secrets.ts";
 export { replaceFile } from "./private-folder.ts";
+export type { Holder, Issued } from "./issue-record.ts";
+export {
+  type GateOptions,
+  type Rotation,
+  type RotationClients,
+  type RotationPhase,
+  rotationGate,
+} from "./rotation-machine.ts";
 export { CA_FILES, type KeyStore } from "./root-store.ts";
 export { splitBundle } from "./successor.ts";
 export { watchKeyFolder } from "./watch-key-folder.ts";

@@ -11,6 +11,8 @@ import {
   parseCertificates,
 } from "@lateen/certificates";
 import { Code, MeshError } from "@lateen/errors";
+import { ROTATION_FILE, parseRotation } from "./rotation-file.ts";
+import { NO_ROTATION, type Rotation, bundleOf } from "./rotation-machine.ts";
 import { unfit } from "./successor.ts";
 
 /** Where signing material is kept: a folder, or a Secret. */
@@ -40,6 +42,11 @@ export interface Root {
   readonly intermediates: readonly Certificate[];
   readonly rootsPem: string;
   readonly problems: readonly string[];
+  /** `own`: made and renewed here. `given`: somebody else plugged it in. */
+  readonly kind: "own" | "given";
+  readonly rotation: Rotation;
+  /** It came into being with this look. */
+  readonly isNew: boolean;
 }
 
 export interface RootOptions {
@@ -59,12 +66,42 @@ const RENEW_SHARE = 0.2;
  * two writes: nothing was signed with it yet, so the certificate is made now.
  */
 export async function loadRoot(store: KeyStore, o: RootOptions): Promise<Root> {
+  const rotation = await readRotation(store);
+  if (rotation.phase !== "none") return rotating(store, rotation, o);
+  return { ...(await loadFiles(store, o)), rotation };
+}
+
+/** While a rotation is under way its one file says everything: the others may be half of the past and half of the future. */
+async function rotating(
+  store: KeyStore,
+  rotation: Exclude<Rotation, { phase: "none" }>,
+  o: RootOptions,
+): Promise<Root> {
+  const keys = await readKey(store, rotation.current.keyPem);
+  const certificate = await readOne(store, ROTATION_FILE, rotation.current.certPem, keys);
+  const rootsPem = (bundleOf(rotation) ?? []).join("");
+  const root: Root = { ...selfSigned(keys, certificate, []), rootsPem, rotation };
+  const why = unfit(root, o.nowMs);
+  if (why !== null) throw bad(store, `${ROTATION_FILE}: ${why}`);
+  return root;
+}
+
+/** @throws MeshError BAD_INPUT when its file holds something else */
+async function readRotation(store: KeyStore): Promise<Rotation> {
+  const text = await store.read(ROTATION_FILE, "secret");
+  if (text === null) return NO_ROTATION;
+  const rotation = parseRotation(text);
+  if (!rotation.ok) throw bad(store, `${ROTATION_FILE}: ${rotation.error}`);
+  return rotation.value;
+}
+
+async function loadFiles(store: KeyStore, o: RootOptions): Promise<Root> {
   const keyPem = await store.read(CA_FILES.key, "secret");
   const certPem = await store.read(CA_FILES.certificate, "public");
   if (o.empty === "refuse" && (keyPem === null || certPem === null)) throw bad(store, "they are gone");
   if (keyPem === null && certPem !== null) throw bad(store, `it holds ${CA_FILES.certificate} but not ${CA_FILES.key}`);
   const keys = keyPem === null ? await makeKey(store) : await readKey(store, keyPem);
-  if (certPem === null) return selfSigned(keys, await makeRoot(store, keys, o), []);
+  if (certPem === null) return { ...selfSigned(keys, await makeRoot(store, keys, o), []), isNew: true };
   const certificate = await readOne(store, CA_FILES.certificate, certPem, keys);
   const rootsPem = await store.read(CA_FILES.roots, "public");
   if (rootsPem !== null) {
@@ -91,7 +128,10 @@ async function makeRoot(store: KeyStore, keys: KeyPair, o: RootOptions): Promise
 }
 
 function selfSigned(keys: KeyPair, certificate: Certificate, problems: readonly string[]): Root {
-  return { keys, certificate, intermediates: [], rootsPem: encodePem("CERTIFICATE", certificate.der), problems };
+  return {
+    ...{ keys, certificate, intermediates: [], rootsPem: encodePem("CERTIFICATE", certificate.der), problems },
+    ...{ kind: "own", rotation: NO_ROTATION, isNew: false },
+  };
 }
 
 /** The same key under a new date. When the disk refuses, the old root serves on. */
@@ -120,7 +160,10 @@ async function plugged(
     (c) => !isRoot(c),
   );
   const rootsPem = roots.map((r) => encodePem("CERTIFICATE", r.der)).join("");
-  return { keys: o.keys, certificate: o.certificate, intermediates, rootsPem, problems: [] };
+  return {
+    ...{ keys: o.keys, certificate: o.certificate, intermediates, rootsPem, problems: [] },
+    ...{ kind: "given", rotation: NO_ROTATION, isNew: false },
+  };
 }
 
 async function readKey(store: KeyStore, pem: string): Promise<KeyPair> {

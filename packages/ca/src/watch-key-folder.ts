@@ -2,8 +2,10 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "@lateen/lifecycle";
 import { CA_FILES } from "./root-store.ts";
+import { ROTATION_FILE } from "./rotation-file.ts";
 
 const EVERY_MS = 1_000;
+const FILES = [...Object.values(CA_FILES), ROTATION_FILE];
 
 /**
  * Looks every second whether files of an authority changed, for file systems do not all tell; says so once they have stood still from
@@ -20,7 +22,7 @@ export function watchKeyFolder(o: {
   let timer = o.clock.after(0, () => void look());
 
   async function look(): Promise<void> {
-    const now = (await Promise.all(Object.values(CA_FILES).map((name) => markOf(join(o.path, name))))).join(" ");
+    const now = (await Promise.all(FILES.map((name) => markOf(join(o.path, name))))).join(" ");
     if (isOver) return;
     if (now !== known && now === seen) {
       known = now;

@@ -20,6 +20,8 @@ export interface MeshApi {
   log(target: string): BoundedLog;
   /** A GET or POST to the admin port of a node's ztunnel. */
   ztunnelAdmin(node: string, method: "GET" | "POST", path: string): Promise<AdminReply>;
+  /** A GET or POST to the debug port of the control plane. @throws MeshError when it refuses, with its words */
+  controlPlane(method: "GET" | "POST", path: string): Promise<string>;
   /** Replaces a node's ztunnel by a successor that takes over its connections. @throws MeshError when the old one goes on */
   upgradeZtunnel(node: string): Promise<ZtunnelUpgrade>;
   down(): void;
@@ -120,6 +122,11 @@ async function route(request: http.IncomingMessage, url: URL, api: MeshApi): Pro
       api.down();
       return json({});
     default: {
+      const control = /^(GET|POST) \/v1\/controlplane(\/.*)$/.exec(where);
+      if (control !== null) {
+        const body = await api.controlPlane(control[1] as "GET" | "POST", `${control[2] ?? ""}${url.search}`);
+        return { status: 200, type: "application/json", body };
+      }
       const admin = /^(GET|POST) \/v1\/ztunnel\/([a-z0-9-]+)(\/.*)$/.exec(where);
       if (admin === null) throw new MeshError(Code.NoRoute, `Cannot serve "${where.slice(0, 200)}": no such path`);
       return api.ztunnelAdmin(admin[2] ?? "", admin[1] as "GET" | "POST", `${admin[3] ?? ""}${url.search}`);

@@ -40,6 +40,8 @@ export interface MeshClient {
   }): Promise<AsyncIterable<string>>;
   /** A request to the admin port of a node's ztunnel. */
   ztunnelAdmin(node: string, method: "GET" | "POST", path: string): Promise<string>;
+  /** A request to the debug port of the control plane. */
+  controlPlane(method: "GET" | "POST", path: string): Promise<string>;
   /** Replaces a node's ztunnel by a successor that takes over its connections; answers when the old one has ended. */
   upgradeZtunnel(node: string): Promise<ZtunnelUpgrade>;
   /** Asks the mesh to go down; `isUp` says when it is. */
@@ -83,6 +85,7 @@ export async function openMeshClient(folders: MeshFolders, signal?: AbortSignal)
     exec: (o) => read(call("POST", "/v1/exec", JSON.stringify(o))),
     log: (o) => openLog(folders, o),
     ztunnelAdmin: (node, method, path) => call(method, `/v1/ztunnel/${node}${path}`),
+    controlPlane: (method, path) => call(method, `/v1/controlplane${path}`),
     upgradeZtunnel: (node) => read(call("POST", `/v1/upgrade?node=${encodeURIComponent(node)}`)),
     down: async () => void (await call("POST", "/v1/down")),
     attach: (asked, stdio) => attach(folders, asked, stdio),

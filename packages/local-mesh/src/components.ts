@@ -56,6 +56,8 @@ export function controlPlaneComponent(o: {
       ROOT_NAMESPACE: SYSTEM_NAMESPACE,
       TRUST_DOMAIN: "cluster.local",
       CLUSTER_ID: "Kubernetes",
+      // The proxies read the roots from the file itself.
+      LATEEN_CA_ROTATION_SETTLE: "2s",
       // Sockets of a service do not outlive a mesh, so the machine's memory and processors are the only bound that matters.
       LOG_LEVEL: "info",
     },
@@ -122,6 +124,7 @@ export function ztunnelComponent(o: {
       POD_NAMESPACE: SYSTEM_NAMESPACE,
       SERVICE_ACCOUNT: "ztunnel",
       INSTANCE_IP: o.node.fabric.v4,
+      LATEEN_BUNDLE_SPREAD: "1s",
     },
   };
 }

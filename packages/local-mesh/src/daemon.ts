@@ -25,7 +25,7 @@ import {
   startComponent,
   ztunnelComponent,
 } from "./components.ts";
-import { controlPlaneProblems } from "./control-plane-problems.ts";
+import { askControlPlane, controlPlaneProblems } from "./control-plane-problems.ts";
 import { type Fabric, openFabric } from "./fabric.ts";
 import { findPod } from "./find-pod.ts";
 import { type ManifestSource, openManifestSource } from "./manifest-source.ts";
@@ -318,6 +318,7 @@ export class Daemon implements AsyncDisposable {
       delete: (objects) => this.#applied().delete(objects),
       exec: (asked) => this.#exec(asked),
       log: (target) => this.#log(target),
+      controlPlane: (method, where) => this.#askControlPlane(method, where),
       upgradeZtunnel: (node) => this.#upgradeZtunnel(node),
       ztunnelAdmin: (node, method, where) => this.#ztunnelAdmin(node, method, where),
       down: () => this.#stopAsked.resolve(),
@@ -400,6 +401,12 @@ export class Daemon implements AsyncDisposable {
         await sleep(ADMIN_RETRY_MS);
       }
     }
+  }
+
+  async #askControlPlane(method: "GET" | "POST", where: string): Promise<string> {
+    if (this.#fabric === null)
+      throw new MeshError(Code.Draining, "Cannot ask the control plane: the mesh is going down");
+    return askControlPlane(this.#fabric.control.fd, method, where);
   }
 
   async #ztunnelAdmin(node: string, method: "GET" | "POST", where: string): Promise<AdminReply> {

@@ -115,7 +115,8 @@ export class DeltaClient {
     const request = createDeltaDiscoveryRequest({
       node: this.#node,
       typeUrl,
-      initialResourceVersions: new Map(s.versions),
+      // What had settled may have come apart while nobody was there: a late type begins anew.
+      initialResourceVersions: s.mode === "late" ? new Map() : new Map(s.versions),
     });
     return { t: "send", request };
   }

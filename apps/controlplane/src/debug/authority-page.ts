@@ -1,4 +1,7 @@
 import { type Authority, splitBundle } from "@lateen/ca";
+import { type Reply, jsonReply } from "@lateen/admin-http";
+import { Code, httpStatus } from "@lateen/errors";
+import type { RotationKeeper } from "../rotation/rotation-keeper.ts";
 import { parseCertificates, serialDecimal } from "@lateen/certificates";
 
 /** A certificate for people: its serial number as `lateenctl ztunnel-config certificate` prints it. */
@@ -9,8 +12,13 @@ export interface CertificateSummary {
   readonly notAfter: string;
 }
 
+interface AuthoritySources {
+  readonly world: { readonly authority: Authority };
+  readonly rotation: RotationKeeper;
+}
+
 /** The authority for people. Keys are not in it. */
-export function describeAuthority({ trustDomain, rootsPem, signingPem, problems }: Authority): {
+function describeAuthority({ trustDomain, rootsPem, signingPem, problems }: Authority): {
   readonly trustDomain: string;
   readonly roots: readonly CertificateSummary[];
   readonly signing: readonly CertificateSummary[];
@@ -19,7 +27,26 @@ export function describeAuthority({ trustDomain, rootsPem, signingPem, problems 
   return { trustDomain, roots: splitBundle(rootsPem).map(summary), signing: signingPem.map(summary), problems };
 }
 
-export function summary(pem: string): CertificateSummary {
+/** The authority and how far its rotation has come. */
+export const authorityPage = ({ world, rotation }: AuthoritySources): object => ({
+  ...describeAuthority(world.authority),
+  rotation: rotation.status(),
+});
+
+/** Somebody else may write to the store at the same time. */
+const TRIES = 3;
+
+/** Begins a rotation or rolls it back. @returns the page as it is then, or why it cannot be */
+export async function stepAuthority(what: "rotate" | "rollback", from: AuthoritySources): Promise<Reply> {
+  for (let left = TRIES - 1; ; left -= 1) {
+    const done = await from.world.authority.step(what);
+    if (done.ok) return jsonReply(authorityPage(from));
+    const { code, message } = done.error;
+    if (code !== Code.Unavailable || left === 0) return { status: httpStatus[code], body: `${message}\n` };
+  }
+}
+
+function summary(pem: string): CertificateSummary {
   const parsed = parseCertificates(pem);
   const [certificate] = parsed.ok ? parsed.value : [];
   if (certificate === undefined) return { serial: "", notBefore: "", notAfter: "" };

@@ -1,8 +1,9 @@
 import { type Problem, formatProblem } from "@lateen/manifests";
 import type { DiscoveryService } from "../discovery/discovery-service.ts";
 import type { MeshFeed } from "../mesh-feed.ts";
+import type { RotationKeeper } from "../rotation/rotation-keeper.ts";
 import type { World } from "../world.ts";
-import { describeAuthority } from "./authority-page.ts";
+import { authorityPage } from "./authority-page.ts";
 import { adsz, clients, configDump, connections, syncz } from "./client-pages.ts";
 import type { Visible } from "./debug-access.ts";
 
@@ -10,6 +11,7 @@ export interface DebugSources {
   readonly feed: MeshFeed;
   readonly discovery: DiscoveryService;
   readonly world: World;
+  readonly rotation: RotationKeeper;
 }
 
 export interface PageRequest {
@@ -41,7 +43,7 @@ export const DEBUG_PAGES: Readonly<Record<string, DebugPage>> = {
   ca: {
     about: "what signs, the roots that everybody is told to trust, and what is wrong with either",
     audience: "mesh",
-    show: ({ world }) => describeAuthority(world.authority),
+    show: authorityPage,
   },
   policies: {
     about: "which rule of each policy is enforced where, and which is not and why",

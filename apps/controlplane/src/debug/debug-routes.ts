@@ -1,17 +1,26 @@
-import { type AdminRequest, type Reply, type Routes, jsonReply } from "@lateen/admin-http";
+import { type AdminRequest, type Reply, type Route, type Routes, jsonReply } from "@lateen/admin-http";
 import { type Registry, metricsContentType, renderOpenMetrics } from "@lateen/telemetry";
+import { stepAuthority } from "./authority-page.ts";
 import { type DebugRules, type Visible, admitToDebug } from "./debug-access.ts";
 import { DEBUG_PAGES, type DebugSources } from "./debug-pages.ts";
 
 /** Metrics for everybody, as scrapers bring no proof; everything else for who proves that it may. */
 export function debugRoutes(from: DebugSources, rules: DebugRules, registry: Registry): Routes {
   const guarded =
-    (reply: (url: URL, visible: Visible) => Reply) =>
+    (reply: (url: URL, visible: Visible) => Reply | Promise<Reply>) =>
     async (request: AdminRequest): Promise<Reply> => {
       const admitted = await admitToDebug(request, rules);
       return "status" in admitted ? admitted : reply(request.url, admitted);
     };
+  const stepping = (what: "rotate" | "rollback"): Route =>
+    guarded((_, visible) =>
+      visible.t === "all"
+        ? stepAuthority(what, from)
+        : { status: 403, body: "Forbidden: this is for the mesh's own\n" },
+    );
   return {
+    "POST /debug/ca/rotate": stepping("rotate"),
+    "POST /debug/ca/rollback": stepping("rollback"),
     "GET /metrics": ({ accept }) => {
       const type = metricsContentType(accept);
       return { status: 200, type, body: renderOpenMetrics(registry.families()) };

@@ -5,6 +5,7 @@ import { Code, MeshError } from "@lateen/errors";
 import {
   type ApiClient,
   type ClusterAccess,
+  type KubeMetrics,
   createApiClient,
   createKubeMetrics,
   createTokenReviewer,
@@ -12,14 +13,16 @@ import {
   podAccess,
 } from "@lateen/kube";
 import { createBackoff, retry } from "@lateen/lifecycle";
-import type { Logging, Registry } from "@lateen/telemetry";
+import type { Logger, Logging, Registry } from "@lateen/telemetry";
 import { FOLLOWED_KINDS } from "@lateen/translation";
 import { authorityLimits } from "../authority-limits.ts";
 import type { Config } from "../config.ts";
+import type { RotationWorld } from "../rotation/rotation-keeper.ts";
 import type { World } from "../world.ts";
 import { type KubeSource, kubeSource } from "./kube-source.ts";
 import { followMeshSettings, settingsOf } from "./mesh-settings.ts";
 import { followTags } from "./revision-tags.ts";
+import { rotationReports } from "./rotation-reports.ts";
 import { SecretStore } from "./secret-store.ts";
 import { watchSecrets } from "./watch-secrets.ts";
 import { type Writers, type WritersOptions, startWriters } from "./writers.ts";
@@ -42,26 +45,25 @@ export async function clusterWorld(
   try {
     let source: KubeSource | null = null;
     let writers: Writers | null = null;
-    const mesh = followMeshSettings({
-      ...{ client, log, metrics },
-      namespace: config.POD_NAMESPACE,
-      revision: config.REVISION,
-      onChange: (settings) => source?.meshChanged(settings),
-    });
-    const tags = followTags({
-      ...{ client, log, metrics },
-      namespace: config.POD_NAMESPACE,
-      revision: config.REVISION,
-      onChange: (names) => source?.tagsChanged(names),
-    });
+    const own = { client, log, metrics, namespace: config.POD_NAMESPACE, revision: config.REVISION };
+    const mesh = followMeshSettings({ ...own, onChange: (settings) => source?.meshChanged(settings) });
+    const tags = followTags({ ...own, onChange: (names) => source?.tagsChanged(names) });
     for (const followed of [mesh, tags])
       signal.addEventListener("abort", () => followed[Symbol.dispose](), { once: true });
     await Promise.all([mesh.synced({ signal }), tags.synced({ signal })]);
     const settings = settingsOf(mesh);
     const trustDomain = settings?.config.trustDomain ?? config.TRUST_DOMAIN;
     const authority = await clusterAuthority(config, { client, trustDomain, logging, signal });
+    const rotation = rotationWorld(config, {
+      client,
+      signal,
+      log,
+      metrics,
+      leads: () => writers?.election.leads ?? false,
+    });
     return {
       authority,
+      rotation,
       watchKeys: (changed) => watchSecrets({ client, namespace: config.POD_NAMESPACE, changed, log, metrics }),
       publishRoots() {
         writers?.rootsChanged();
@@ -98,6 +100,7 @@ export async function clusterWorld(
       },
       describe: () => describe(client, source, writers),
       [Symbol.asyncDispose]() {
+        rotation[Symbol.dispose]();
         mesh[Symbol.dispose]();
         tags[Symbol.dispose]();
         client[Symbol.dispose]();
@@ -108,6 +111,23 @@ export async function clusterWorld(
     client[Symbol.dispose]();
     throw error;
   }
+}
+
+/** How this replica takes part in a rotation of the root. */
+function rotationWorld(
+  config: Config,
+  o: {
+    readonly client: ApiClient;
+    readonly signal: AbortSignal;
+    readonly log: Logger;
+    readonly metrics: KubeMetrics;
+    readonly leads: () => boolean;
+  },
+): RotationWorld & Disposable {
+  const { identity } = writerOptions(config);
+  const reports = rotationReports({ ...o, namespace: config.POD_NAMESPACE, identity });
+  o.signal.addEventListener("abort", () => reports[Symbol.dispose](), { once: true });
+  return { ...reports, leads: o.leads, settleMs: config.LATEEN_CA_ROTATION_SETTLE };
 }
 
 const writerOptions = (
