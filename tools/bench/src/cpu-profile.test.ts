@@ -26,7 +26,7 @@ const profile: CpuProfile = {
     { ...node(3, "read"), id: 4 },
     {
       id: 5,
-      callFrame: { functionName: "wait", url: "file:///packages/linux/src/poller.ts", lineNumber: 1 },
+      callFrame: { functionName: "wait", url: "file:///apps/ztunnel/bundle/1/data/main.js", lineNumber: 1 },
       children: [6],
     },
     c(6, "SSL_new"),

@@ -33,8 +33,8 @@ type CallFrame = CpuProfile["nodes"][number]["callFrame"];
 
 /** What the profiler calls a function of C that was called through FFI is some other one's name: the caller says which it is. */
 const inC = ({ functionName, url }: CallFrame): boolean => url === "" && !functionName.startsWith("(");
-/** Here a data thread sleeps until there is something to do. */
-const isWait = ({ functionName, url }: CallFrame): boolean => functionName === "wait" && url.endsWith("/poller.ts");
+/** Here a data thread sleeps until there is something to do; the file is another one when the program runs from a bundle. */
+const isWait = ({ functionName }: CallFrame): boolean => functionName === "wait";
 /** The end of a path says enough; of a package, its name too. */
 const shortened = (url: string): string =>
   url.replace(/^file:\/\//, "").replace(/^.*\/(?=(?:packages|apps|node_modules)\/)/, "");
