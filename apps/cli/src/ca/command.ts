@@ -37,19 +37,16 @@ const accessFlags: Readonly<Record<string, Flag>> = {
 const waitFlag: Flag = { type: "boolean", help: "wait for the end, and say what is waited for" };
 
 const ABOUT =
-  "A rotation has three phases. distribute: every proxy is told to trust the new root beside the old one, which signs on. " +
-  "switch: the new one signs, both are trusted. retire: the new one alone is trusted. The control plane goes on by itself " +
-  "when every proxy is there; until the last phase it can be rolled back.";
+  "A rotation has three phases. distribute: every proxy is told to trust the new root beside the old one, which signs on.\n" +
+  "switch: the new one signs, both are trusted. retire: the new one alone is trusted. The control plane goes on by itself\n" +
+  "when every proxy is there; until the last phase it can be rolled back.\n" +
+  "On a cluster, --url is where `kubectl -n istio-system port-forward deploy/lateen-controlplane 15014` brings its debug port.";
 
 export const ca: Command = {
   name: "ca",
   summary: "show and rotate the root of a mesh",
   about: ABOUT,
-  examples: [
-    "lateenctl ca status",
-    "lateenctl ca rotate --wait",
-    "lateenctl ca status --url http://127.0.0.1:15014 # after kubectl -n istio-system port-forward deploy/lateen-controlplane 15014",
-  ],
+  examples: ["lateenctl ca status", "lateenctl ca rotate --wait", "lateenctl ca status --url http://127.0.0.1:15014"],
   commands: [
     {
       name: "status",
