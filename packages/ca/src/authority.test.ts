@@ -49,7 +49,7 @@ describe("the folder", () => {
     const first = await open();
     expect([await mode(dir), await mode(join(dir, "ca-key.pem"))]).toEqual(["700", "600"]);
     expect((await open()).rootsPem).toBe(first.rootsPem);
-    expect((await readdir(dir)).sort()).toEqual(["ca-cert.pem", "ca-key.pem"]);
+    expect((await readdir(dir)).sort()).toEqual(["ca-cert.pem", "ca-key.pem", "issued.json"]);
     const root = new X509Certificate(first.rootsPem);
     expect([root.ca, root.subject, root.checkIssued(root)]).toEqual([true, "O=td", true]);
     expect(root.validToDate.getTime()).toBe(NOW + 3650 * DAY * 1000);

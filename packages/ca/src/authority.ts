@@ -18,7 +18,7 @@ import {
 } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { CA_FILES, type KeyStore, type Root, loadRoot } from "./root-store.ts";
-import { type Holder, IssueRecord, type Issued, readIssued } from "./issue-record.ts";
+import { type Holder, IssueRecord, type Issued, beginIssued, readIssued } from "./issue-record.ts";
 import { openPrivateFolder } from "./private-folder.ts";
 import { ROTATION_FILE, formatRotation } from "./rotation-file.ts";
 import { type RootPair, type Rotation, type RotationInput, stepRotation } from "./rotation-machine.ts";
@@ -116,11 +116,8 @@ export async function openAuthority(o: AuthorityOptions): Promise<Authority> {
   const root = await loadRoot(store, rootOptions(o));
   // Of what others issued before anything was noted only the usual lifetime is known.
   const usualMs = (o.defaultTtlSec ?? DAY_SEC) * 1_000;
-  const unknown = root.isNew ? 0 : usualMs;
-  const issued = (await readIssued(store)) ?? {
-    longestMs: unknown,
-    othersUntilMs: root.isNew ? 0 : o.nowMs() + usualMs,
-  };
+  const guess = { longestMs: usualMs, othersUntilMs: o.nowMs() + usualMs };
+  const issued = root.isNew ? await beginIssued(store) : ((await readIssued(store)) ?? guess);
   return new StoredAuthority(o, open, { material: await materialOf(root), issued });
 }
 

@@ -68,6 +68,16 @@ export class IssueRecord {
   }
 }
 
+/** A root that came into being just now has signed nothing: the next who opens the store must not guess. */
+export async function beginIssued(store: KeyStore): Promise<Issued> {
+  try {
+    await store.write(ISSUED_FILE, `${JSON.stringify(NOTHING)}\n`, "public");
+  } catch {
+    // The next certificate writes it; until then others assume more than was issued.
+  }
+  return NOTHING;
+}
+
 /** @returns null when nothing is noted, or nothing that can be read */
 export async function readIssued(store: KeyStore): Promise<Issued | null> {
   const text = await store.read(ISSUED_FILE, "public");

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { type ApiServer, requireApiServer, startApiServer } from "@lateen/test-cluster";
+import { splitBundle } from "@lateen/ca";
 import { eventually } from "@lateen/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type SigningMaterial, makeRoot } from "../signing-material.test.support.ts";
@@ -12,7 +13,7 @@ import {
   podObject,
   prepareCluster,
   put,
-  roots,
+  remove,
   rootsIn,
   ztunnel,
 } from "./cluster.test.support.ts";
@@ -58,6 +59,13 @@ describe.skipIf(requireApiServer())("an authority in Secrets that change while t
     return Buffer.from(webhooks[0]?.clientConfig.caBundle ?? "", "base64").toString();
   }
 
+  /** The roots of a control plane, once they stand in place of those of the test before. */
+  const publishedBy = ({ plane }: ClusterPlane): Promise<string> =>
+    eventually(async () => {
+      const { rootsPem } = plane.debug.world.authority;
+      return (await rootsIn(api, "shop")) === rootsPem ? rootsPem : undefined;
+    }, WAIT);
+
   test("is followed: ConfigMaps of all namespaces, webhooks, certificates; what does not fit is refused and told", async () => {
     const [old, next] = [await makeRoot(), await makeRoot()];
     await plugIn(old, [old.certPem]);
@@ -91,11 +99,50 @@ describe.skipIf(requireApiServer())("an authority in Secrets that change while t
 
   test("of a Secret that was deleted the last good state goes on, and it says so", async () => {
     await using plane = await ClusterPlane.start(api);
-    const before = await roots(api, "shop");
+    const before = await publishedBy(plane);
     await api.done("DELETE", pathOf(secret("istio-ca-secret")));
     const problems = async (): Promise<string> => JSON.stringify(await plane.debug("problems"));
     await eventually(async () => (await problems()).includes("istio-ca-secret: they are gone"), WAIT);
     expect(await rootsIn(api, "shop")).toBe(before);
     expect((await api.call("GET", pathOf(secret("istio-ca-secret")))).status).toBe(404);
   }, 60_000);
+
+  test("is rotated by whichever replica, seen by all, and goes on only when every ztunnel of the cluster is there", async () => {
+    const env = { LATEEN_CA_ROTATION_SETTLE: "0s" };
+    await using one = await ClusterPlane.start(api, env);
+    await eventually(() => one.leads, WAIT);
+    await using two = await ClusterPlane.start(api, env);
+    const before = await publishedBy(one);
+    const { token } = await ztunnel(api);
+    using ca = one.ca(before, token);
+    const made = await ca.fetch("spiffe://cluster.local/ns/shop/sa/web", AbortSignal.timeout(10_000));
+    expect(made.ok).toBe(true);
+    type Page = { rotation: { phase: string; waitingFor: string[] }; roots: unknown[] };
+    const of = (plane: ClusterPlane): Promise<Page> => plane.debug<Page>("ca");
+    const post = (plane: ClusterPlane, what: string): Promise<Response> =>
+      fetch(`http://127.0.0.1:${plane.plane.debugPort}/debug/ca/${what}`, { method: "POST" });
+    // The one that does not lead is asked.
+    expect((await post(two, "rotate")).status).toBe(200);
+    await eventually(async () => (await of(one)).rotation.phase === "distribute", WAIT);
+    const both = splitBundle(await eventually(async () => notSame(await rootsIn(api, "shop"), before), WAIT));
+    expect([both.length, both[0]]).toEqual([2, before]);
+    for (const plane of [one, two]) {
+      const { rotation, roots: told } = await of(plane);
+      expect([rotation.phase, told.length]).toEqual(["distribute", 2]);
+      expect(rotation.waitingFor.join()).toMatch(/ztunnel-n1-.*\.istio-system: is not connected/);
+    }
+    expect((await post(one, "rotate")).status).toBe(400);
+    // What is waited for goes away, and so does the old root, step by step.
+    const pods = await api.done<{ items: Written[] }>("GET", `/api/v1/namespaces/${SYSTEM}/pods`);
+    for (const { metadata } of pods.items) await remove(api, podObject(metadata.name, { ns: SYSTEM, ip: "10.9.9.9" }));
+    await eventually(async () => (await rootsIn(api, "shop")) === both[1], WAIT);
+    for (const plane of [one, two]) await eventually(async () => (await of(plane)).rotation.phase === "none", WAIT);
+    const { data } = await api.done<{ data: Record<string, string> }>("GET", pathOf(secret("istio-ca-secret")));
+    expect(Buffer.from(data["ca-cert.pem"] ?? "", "base64").toString()).toBe(both[1]);
+    expect(data["root-cert.pem"]).toBe(data["ca-cert.pem"]);
+    expect(await two.debug("problems")).toEqual([]);
+  }, 120_000);
 });
+
+const notSame = (text: string | null, before: string): string | undefined =>
+  text === null || text === before ? undefined : text;
