@@ -1,6 +1,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { MeshError } from "@lateen/errors";
+import { benchClusterPush, missedClusterPush, renderClusterPush } from "./cluster-push.ts";
 import { SIZES, benchControlPlane, missedControlPlane, renderControlPlane } from "./control-plane.ts";
 import { benchEnrol, missedEnrolment, renderEnrol } from "./enrol.ts";
 import { WORKLOADS, type WorkloadName, workloadsHere } from "./hot-restart-mesh.ts";
@@ -8,7 +9,7 @@ import { missedHotRestart, renderHotRestart, renderUpgrade } from "./hot-restart
 import { benchHotRestart } from "./hot-restart.ts";
 import { DEFAULT_LOADS, LOADS, type LoadName } from "./loads.ts";
 import { missedFigures } from "./asked-figures.ts";
-import { benchPush, missedPush, renderPush } from "./push.ts";
+import { CLIENTS, benchPush, missedPush, renderPush } from "./push.ts";
 import { benchTunnel, profileTunnel, renderTunnel, saveReport, variantNames } from "./tunnel.ts";
 
 const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--seconds N] [--connections N] [--only VARIANTS]
@@ -19,6 +20,8 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
            busiest data thread of either node
   control-plane  what translation costs by the size of a cluster, and what one change costs; how long until 100 connected
            clients have it, at rest and with 100 changes a second
+  api-server  the control plane over a real API server with 500 services and 2,000 pods: from a change of a pod until 100
+           clients have it
   hot-restart  ztunnels replaced under load, in turn: what was cut, what was wrong, how long it stood still;
            interrupted, it tells what it saw until then
   enrol    200 pods captured on one node, one after another: from request to verified
@@ -64,6 +67,11 @@ const benches: Readonly<Record<string, (flags: Flags, loads: readonly LoadName[]
     const file = saveReport("control-plane", { ...report, pushed });
     const text = `${renderControlPlane(report)}${renderPush(pushed)}written to ${file}\n`;
     return { text, missed: [...missedControlPlane(report), ...missedPush(pushed)] };
+  },
+  "api-server": async () => {
+    const report = await benchClusterPush(CLIENTS);
+    const text = `${renderClusterPush(report)}written to ${saveReport("api-server", report)}\n`;
+    return { text, missed: missedClusterPush(report) };
   },
   "hot-restart": async ({ longLived: connections, restarts, megabits, workloads }) => {
     const early = new AbortController();

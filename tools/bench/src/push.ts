@@ -6,7 +6,7 @@ import type { PushClientAsk, PushClientTold, PushServerAsk, PushServerCost, Push
 import type { ClusterSize } from "./simulated-cluster.ts";
 import { percentile } from "./spread.ts";
 
-const CLIENTS = 100;
+export const CLIENTS = 100;
 const AT_REST = 60;
 const REST_MS = 150;
 const CHURN_SECONDS = 10;
@@ -42,7 +42,7 @@ export interface PushReport extends ClusterSize {
 }
 
 /** A child that answers one message at a time. */
-class Peer<Ask extends object, Told extends { readonly t: string }> implements AsyncDisposable {
+export class Peer<Ask extends object, Told extends { readonly t: string }> implements AsyncDisposable {
   readonly #child: ChildProcess;
 
   constructor(file: string, args: readonly string[] = []) {
@@ -76,7 +76,7 @@ class Peer<Ask extends object, Told extends { readonly t: string }> implements A
   }
 }
 type Server = Peer<PushServerAsk, PushServerTold>;
-type Clients = Peer<PushClientAsk, PushClientTold>;
+export type Clients = Peer<PushClientAsk, PushClientTold>;
 
 /** Changes of single pods pushed to real clients, in a process of their own, over TLS. */
 export async function benchPush(size: ClusterSize, o: { readonly passing: boolean }): Promise<PushReport> {
@@ -127,7 +127,7 @@ async function change(
 }
 
 /** How long it took until all clients had each change. A change that another of the same pod overtook is not counted. */
-async function heardBy(clients: Clients, madeMs: ReadonlyMap<number, number>): Promise<readonly number[]> {
+export async function heardBy(clients: Clients, madeMs: ReadonlyMap<number, number>): Promise<readonly number[]> {
   const last = Math.max(...madeMs.keys());
   for (let waitedMs = 0; ; waitedMs += 100) {
     const { allMs } = await clients.ask({ t: "heard" }, "heard");
