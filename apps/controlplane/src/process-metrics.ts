@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Registry } from "@lateen/telemetry";
 import type { DiscoveryService } from "./discovery/discovery-service.ts";
 import type { GrpcListener } from "./discovery/grpc-server.ts";
@@ -39,7 +39,9 @@ export function registerProcessMetrics(
   });
 }
 
+/** That of the package in which this code lies, whether as a source, built or bundled. */
 export function ownVersion(): string {
-  const file = new URL("../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+  let folder = new URL("./", import.meta.url);
+  while (!existsSync(new URL("package.json", folder)) && folder.pathname !== "/") folder = new URL("../", folder);
+  return (JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string }).version;
 }

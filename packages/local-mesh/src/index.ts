@@ -9,6 +9,7 @@ export {
   planTopology,
   podAddresses,
 } from "./topology.ts";
+export { type AppProgram, appProgram } from "./app-program.ts";
 export type { ManifestObject, ObjectMeta, PlanProblem } from "./manifest-object.ts";
 export type { ContainerPlan, PodTemplate, Probe, RestartPolicy } from "./pod-template.ts";
 export { type DesiredPod, type DesiredPods, MAX_REPLICAS, desiredPods, isEnrolled, podKey } from "./desired-pods.ts";
