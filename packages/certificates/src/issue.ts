@@ -83,15 +83,8 @@ export function issueIntermediate(
   crypto: CryptoPort,
   o: Omit<RootOptions, "signer"> & { readonly issuer: Issuer; readonly publicKey: Uint8Array },
 ): Promise<Certificate> {
-  return issueCertificate(crypto, {
-    issuer: o.issuer,
-    publicKey: o.publicKey,
-    subject: { organization: o.organization, commonName: "intermediate" },
-    notBeforeMs: o.nowMs - BACKDATED_MS,
-    notAfterMs: notAfter(o.nowMs + o.ttlSec * 1000, o.issuer),
-    authority: { pathLength: 0 },
-    keyUsages: ["keyCertSign", "cRLSign"],
-  });
+  const subject = { organization: o.organization, commonName: "intermediate" };
+  return issueBelow(crypto, { ...o, subject }, AUTHORITY_OF_LEAVES);
 }
 
 export interface LeafOptions {
@@ -111,30 +104,29 @@ const BACKDATED_MS = 120_000;
  * @see control-plane 6.2, X509-SVID
  */
 export function issueLeaf(crypto: CryptoPort, o: LeafOptions): Promise<Certificate> {
-  return issueCertificate(crypto, {
-    issuer: o.issuer,
-    publicKey: o.publicKey,
-    subject: o.subject ?? {},
-    sans: o.sans,
-    notBeforeMs: o.nowMs - BACKDATED_MS,
-    notAfterMs: notAfter(o.nowMs + o.ttlSec * 1000, o.issuer),
+  const use = {
     keyUsages: ["digitalSignature", "keyEncipherment"],
     extKeyUsages: [Oid.ServerAuth, Oid.ClientAuth],
-  });
+  } as const;
+  return issueBelow(crypto, o, use);
 }
 
 /** A certificate of an authority below another one, whose own certificates are leaves; under the names it is given. */
 export function issueAuthority(crypto: CryptoPort, o: LeafOptions): Promise<Certificate> {
-  return issueCertificate(crypto, {
-    issuer: o.issuer,
-    publicKey: o.publicKey,
-    subject: o.subject ?? {},
-    sans: o.sans,
-    notBeforeMs: o.nowMs - BACKDATED_MS,
-    notAfterMs: notAfter(o.nowMs + o.ttlSec * 1000, o.issuer),
-    authority: { pathLength: 0 },
-    keyUsages: ["keyCertSign"],
-  });
+  return issueBelow(crypto, o, { ...AUTHORITY_OF_LEAVES, keyUsages: ["keyCertSign"] });
+}
+
+const AUTHORITY_OF_LEAVES = { authority: { pathLength: 0 }, keyUsages: ["keyCertSign", "cRLSign"] } as const;
+
+/** From two minutes ago, never beyond its issuer. */
+function issueBelow(
+  crypto: CryptoPort,
+  { issuer, publicKey, subject = {}, sans = [], nowMs, ttlSec }: Omit<LeafOptions, "sans"> & Partial<LeafOptions>,
+  use: Pick<IssueOptions, "authority" | "keyUsages" | "extKeyUsages">,
+): Promise<Certificate> {
+  const notBeforeMs = nowMs - BACKDATED_MS;
+  const notAfterMs = notAfter(nowMs + ttlSec * 1000, issuer);
+  return issueCertificate(crypto, { issuer, publicKey, subject, sans, notBeforeMs, notAfterMs, ...use });
 }
 
 function notAfter(wantedMs: number, issuer: Issuer): number {

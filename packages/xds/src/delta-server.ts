@@ -25,7 +25,9 @@ export class DeltaServer implements Disposable {
   }
 
   step(input: ServerInput): readonly ServerEffect[] {
-    return input.t === "request" ? this.#request(input.request) : this.#within(() => this.#flush());
+    return input.t === "request"
+      ? this.#request(input.request)
+      : this.#account.within(this.#watches, () => this.#flush());
   }
 
   /** What is known about each type's subscription, for debugging. */
@@ -61,16 +63,7 @@ export class DeltaServer implements Disposable {
     } else if (watch.hear(request) === "stale") return [{ t: "stale", typeUrl }];
     else if (errorDetail !== null) effects.push({ t: "rejected", typeUrl, nonce, message: errorDetail.message });
     else if (nonce !== "") effects.push({ t: "acknowledged", typeUrl, nonce });
-    return [...effects, ...this.#within(() => this.#flush())];
-  }
-
-  /** Names are charged before what they ask for is made, and after: what was sent is kept too. */
-  #within(flush: () => readonly ServerEffect[]): readonly ServerEffect[] {
-    const before = this.#account.charge(this.#watches.values());
-    if (before !== null) return [before];
-    const effects = flush();
-    const after = this.#account.charge(this.#watches.values());
-    return after === null ? effects : [after];
+    return [...effects, ...this.#account.within(this.#watches, () => this.#flush())];
   }
 
   #flush(): readonly ServerEffect[] {

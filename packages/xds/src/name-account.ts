@@ -22,8 +22,21 @@ export class NameAccount implements Disposable {
     this.#budget = o.budget ?? null;
   }
 
+  /**
+   * Names are charged before what they ask for is made, and after: what was sent is kept too.
+   * @param watches all of the stream
+   * @returns what `flush` gave, or the end of a stream that keeps too much
+   */
+  within(watches: ReadonlyMap<string, Counted>, flush: () => readonly ServerEffect[]): readonly ServerEffect[] {
+    const before = this.#charge(watches.values());
+    if (before !== null) return [before];
+    const effects = flush();
+    const after = this.#charge(watches.values());
+    return after === null ? effects : [after];
+  }
+
   /** Charges what the watches keep now. @returns the end of a stream that keeps too much */
-  charge(watches: Iterable<Counted>): ServerEffect | null {
+  #charge(watches: Iterable<Counted>): ServerEffect | null {
     let size = 0;
     for (const watch of watches) size += watch.size;
     const close = (message: string): ServerEffect => ({ t: "close", code: RESOURCE_EXHAUSTED, message });
