@@ -1,29 +1,37 @@
-/** CPU milliseconds since the last collection that leave something worth collecting. */
+/** CPU milliseconds that leave something worth giving back. */
 const BUSY_MS = 250;
 /** A second with less CPU than this, of all threads together, is a quiet one. */
 const QUIET_MS = 25;
 /** A look that comes this much too late says that others keep us from running: little CPU is no sign of rest then. */
 const LATE_MS = 100;
-/** So many quiet ones in a row are rest. */
-const QUIET_LOOKS = 2;
-/** Looks between one collection and the next, however short the rests in between. */
+/** So many quiet ones in a row are a pause. */
+const PAUSE = 2;
+/**
+ * So many are rest. Collecting throws compiled code away along with what it was compiled for: what comes after it is slower for some
+ * seconds, so it is not for a pause.
+ */
+const REST = 60;
+/** Looks between one trim and the next, however short the pauses in between. */
 const MIN_DISTANCE = 15;
 /** Looks from a collection until what it, and what came right after it, touched once more is not needed any longer. */
 const SETTLED = 8;
 
-/** What a process that has come to rest is to do: collect garbage and give memory back, or only the latter. */
+/** What is due: memory that is free already goes back, or garbage is collected before. */
 export type AtRest = "collect" | "trim";
 
 /**
- * Says when a process has come to rest after it was busy: then, and only then, a pause for collecting garbage delays nobody. To be
- * asked once a second.
+ * Says when a process pauses and when it has come to rest after it was busy: then, and only then, giving memory back delays nobody. To
+ * be asked once a second.
  */
 export class RestDetector {
   #lastMs = 0;
-  #collectedMs = 0;
   #quiet = 0;
-  #sinceCollection = MIN_DISTANCE;
-  #trimmed = true;
+  /** CPU time at the last trim and the last collection. */
+  #trimmedMs = 0;
+  #collectedMs = 0;
+  #sinceTrim = MIN_DISTANCE;
+  /** Looks until the trim that a collection calls for; null when none is owed. */
+  #settlesIn: number | null = null;
 
   /**
    * @param cpuMs CPU time of the process so far, all threads
@@ -33,11 +41,21 @@ export class RestDetector {
   look(cpuMs: number, lateMs: number): AtRest | null {
     this.#quiet = cpuMs - this.#lastMs < QUIET_MS && lateMs < LATE_MS ? this.#quiet + 1 : 0;
     this.#lastMs = cpuMs;
-    this.#sinceCollection += 1;
-    if (this.#quiet < QUIET_LOOKS) return null;
-    if (this.#sinceCollection >= MIN_DISTANCE && cpuMs - this.#collectedMs >= BUSY_MS) return "collect";
-    if (this.#trimmed || this.#sinceCollection < SETTLED) return null;
-    this.#trimmed = true;
+    this.#sinceTrim += 1;
+    if (this.#settlesIn !== null) this.#settlesIn -= 1;
+    if (this.#quiet >= REST && cpuMs - this.#collectedMs >= BUSY_MS) return "collect";
+    return this.#quiet >= PAUSE && this.#trimIsDue(cpuMs) ? this.#trim(cpuMs) : null;
+  }
+
+  #trimIsDue(cpuMs: number): boolean {
+    if (this.#settlesIn !== null) return this.#settlesIn <= 0;
+    return this.#sinceTrim >= MIN_DISTANCE && cpuMs - this.#trimmedMs >= BUSY_MS;
+  }
+
+  #trim(cpuMs: number): AtRest {
+    this.#trimmedMs = cpuMs;
+    this.#sinceTrim = 0;
+    this.#settlesIn = null;
     return "trim";
   }
 
@@ -45,8 +63,7 @@ export class RestDetector {
   collected(cpuMs: number): void {
     this.#collectedMs = cpuMs;
     this.#lastMs = cpuMs;
-    this.#sinceCollection = 0;
     this.#quiet = 0;
-    this.#trimmed = false;
+    this.#settlesIn = SETTLED;
   }
 }

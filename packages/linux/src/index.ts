@@ -73,6 +73,7 @@ export { DEFAULT_GROUPS, DEFAULT_SUITES, TlsContext, type TlsContextOptions } fr
 export type { Refusal } from "./openssl/refusal.ts";
 export { TlsLibrary } from "./openssl/tls-library.ts";
 export { type FileMapping, cleanFileMappings, trimMemory } from "./own-memory.ts";
+export { ownSliceMicros, setOwnSlice } from "./own-slice.ts";
 export { Memory, checkRange } from "./memory.ts";
 export {
   type Accepted,

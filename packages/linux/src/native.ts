@@ -63,6 +63,9 @@ export interface Native {
   readonly waitpid: (pid: number, status: Bytes, options: number) => number;
   readonly pidfdOpen: (pid: number) => number;
   readonly pidfdSendSignal: (pidfd: number, signal: number) => number;
+  /** Of the calling thread. */
+  readonly schedGetattr: (attributes: number, bytes: number) => number;
+  readonly schedSetattr: (attributes: number) => number;
   /** glibc's; elsewhere it does nothing. */
   readonly mallocTrim: (keep: number) => number;
   readonly madvise: (address: number, length: number, advice: number) => number;
@@ -71,6 +74,9 @@ export interface Native {
 
 type Koffi = Pick<typeof KoffiModule, "load" | "errno" | "address" | "proto" | "pointer" | "register" | "unregister">;
 
+/** The C library has no function for these two, and their numbers differ between machines. */
+const SYS_SCHED_SETATTR = { x64: 314, arm64: 274 };
+const SYS_SCHED_GETATTR = { x64: 315, arm64: 275 };
 const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;
 
@@ -110,6 +116,9 @@ function bindAll(): Native {
   const f = (name: string, result: string, ...args: string[]) => libc.func(name, result, args);
   const pidfdOpen = f("syscall", "int64", "int64", "int", "uint");
   const pidfdSignal = f("syscall", "int64", "int64", "int", "int", "uint64", "uint");
+  const schedGetattr = f("syscall", "int64", "int64", "int", "uint64", "uint", "uint");
+  const schedSetattr = f("syscall", "int64", "int64", "int", "uint64", "uint");
+  const machine = process.arch === "arm64" ? "arm64" : "x64"; // one of the two, as `openKoffi` has seen to
   const epollWaitAt = f("epoll_wait", "int", "int", "uint64", "int", "int");
   return {
     errno: () => koffi.errno(),
@@ -164,6 +173,8 @@ function bindAll(): Native {
     waitpid: f("waitpid", "int", "int", "void *", "int"),
     pidfdOpen: (pid) => Number(pidfdOpen(SYS_PIDFD_OPEN, pid, 0)),
     pidfdSendSignal: (fd, signal) => Number(pidfdSignal(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0)),
+    schedGetattr: (at, bytes) => Number(schedGetattr(SYS_SCHED_GETATTR[machine], 0, at, bytes, 0)),
+    schedSetattr: (at) => Number(schedSetattr(SYS_SCHED_SETATTR[machine], 0, at, 0)),
     mallocTrim: hasSymbol(libc, "malloc_trim") ? f("malloc_trim", "int", "uint64") : () => 0,
     madvise: f("madvise", "int", "uint64", "uint64", "int"),
     abort: f("abort", "void"),

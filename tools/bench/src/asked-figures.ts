@@ -11,7 +11,7 @@ interface Asked {
 const BULK_GBPS = ["gbps1", "gbps8", "gbps1R", "gbps8R"] as const;
 const BULK_CPU = ["cpuSecPerGB1", "cpuSecPerGB8", "cpuSecPerGB1R", "cpuSecPerGB8R"] as const;
 
-/** Memory is that of both proxies together, its bounds are asked of each; at rest is 20 s after the loads. Against the relays always, against a real ztunnel when it is in the run. */
+/** Memory is that of both proxies together, its bounds are asked of each; at rest is 75 s after the loads. Against the relays always, against a real ztunnel when it is in the run. */
 const ASKED: readonly Asked[] = [
   { of: "lateen/tls-relay", metrics: ["gbps1", "gbps8"], atLeast: 0.9 },
   { of: "lateen/tls-relay", metrics: ["cpuSecPerGB1", "cpuSecPerGB8"], atMost: 0.8 },

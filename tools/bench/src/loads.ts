@@ -135,8 +135,8 @@ const IDLE_CLIENT = fileURLToPath(new URL("./idle-client.ts", import.meta.url));
 /** Descriptors that a process needs beside its connections: tunnels, files, channels. */
 const SPARE_FILES = 1_000;
 
-/** How long nothing happens before memory at rest is read: what is no longer needed is given back only after a while. */
-const REST_MS = 20_000;
+/** How long nothing happens before memory at rest is read: garbage is collected only after a minute without work. */
+const REST_MS = 75_000;
 
 /**
  * Resident memory of all proxies together at rest after what ran before, and what one idle connection adds to it, in KiB: when just
