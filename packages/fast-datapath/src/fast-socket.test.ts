@@ -1,0 +1,26 @@
+import { Memory, closeStream, recvInto, streamPair } from "@lateen/linux";
+import { expect, test } from "vitest";
+import { FastSocket } from "./fast-socket.ts";
+import { Loop } from "./loop.ts";
+
+test("what a layer above seals leaves at once, in one piece with what was written before it", () => {
+  using loop = new Loop((fault) => {
+    throw fault;
+  });
+  const [near, far] = streamPair();
+  const socket = new FastSocket(loop, { fd: near, tenant: loop.turns.hold(""), remote: null, place: null });
+  const sealed = new Memory(3);
+  sealed.bytes.set([3, 4, 5]);
+  const received = new Memory(16);
+
+  socket.write(Uint8Array.of(1, 2));
+  expect(socket.writeNow(sealed, 0, 3)).toBe(true);
+  expect(recvInto(far, received, 0, 16)).toBe(5);
+  expect([...received.bytes.subarray(0, 5)]).toEqual([1, 2, 3, 4, 5]);
+
+  loop.flush(); // where the socket is listed still
+  socket.write(Uint8Array.of(6));
+  loop.flush();
+  expect(recvInto(far, received, 0, 16)).toBe(1);
+  closeStream(far);
+});
