@@ -8,10 +8,10 @@ import type { IdentityProbe } from "./identity-probe.ts";
 import type { Kernel } from "./node-kernel.ts";
 import type { PodStatus } from "./pod-plan.ts";
 import { PodWorker, type WorkerWorld } from "./pod-worker.ts";
+import { RecordKeeper } from "./record-keeper.ts";
 import { Ztunnels } from "./ztunnels.ts";
 
 const DRIFT_CHECK_MS = 5_000;
-const RECORD_DELAY_MS = 20;
 
 /** What the agent is made of. */
 export interface AgentParts {
@@ -36,14 +36,15 @@ export class Agent {
   readonly #watchers = new Map<string, Set<() => void>>();
   readonly #world: WorkerWorld;
   readonly #repairs;
+  readonly #keeper: RecordKeeper;
   /** Resolves when the desired set is known: before that a snapshot would stop proxies of pods that this agent merely forgot. */
   readonly #synced = Promise.withResolvers<void>();
   #isSynced = false;
-  #recordTimer: NodeJS.Timeout | null = null;
   #driftTimer: NodeJS.Timeout | null = null;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
+    this.#keeper = new RecordKeeper(parts.record, () => this.#entries());
     const { kernel, identity, random, log, registry, closeFd, nowMs } = parts;
     this.#ztunnels = new Ztunnels({
       snapshot: () => this.#snapshot(),
@@ -143,24 +144,17 @@ export class Agent {
 
   #changed(uid: string): void {
     for (const watcher of [...(this.#watchers.get(uid) ?? [])]) watcher();
-    this.#recordTimer ??= setTimeout(() => {
-      this.#recordTimer = null;
-      this.#writeRecord();
-    }, RECORD_DELAY_MS);
+    this.#keeper.changed();
   }
 
-  #written = "";
-  #writeRecord(): void {
-    const entries = [...this.#workers.values()].flatMap((w): RecordEntry[] => {
+  /** Pods that have our rules. */
+  #entries(): readonly RecordEntry[] {
+    return [...this.#workers.values()].flatMap((w): RecordEntry[] => {
       const { uid, name, namespace, serviceAccount, netns } = w.pod;
       if (w.netnsId === null || w.observed.rules === null) return [];
       const options = { ...w.options, virtualInterfaces: [...w.options.virtualInterfaces] };
       return [{ uid, name, namespace, serviceAccount, netns, netnsId: w.netnsId, options }];
     });
-    const text = JSON.stringify(entries);
-    if (text === this.#written) return;
-    this.#parts.record.write(entries);
-    this.#written = text;
   }
 
   #scheduleDriftCheck(): void {
@@ -216,11 +210,11 @@ export class Agent {
   }
 
   /** Stops. Rules stay in the pods, so that a successor finds them as they are. */
-  close(): void {
+  async close(): Promise<void> {
     this.#stop.abort(new Error("the agent stops"));
     this.#synced.resolve();
-    for (const timer of [this.#recordTimer, this.#driftTimer]) if (timer !== null) clearTimeout(timer);
-    this.#writeRecord();
+    if (this.#driftTimer !== null) clearTimeout(this.#driftTimer);
+    await this.#keeper.close(); // a worker that is closed does not hold its pod any more
     for (const worker of this.#workers.values()) worker.close();
   }
 }

@@ -30,8 +30,10 @@ export type RecordEntry = Readonly<z.output<typeof Entry>>;
 /** Which pods have our rules, on disk: an agent that comes back finds those that left the mesh while it was away. */
 export interface EnrolledRecord {
   read(): readonly RecordEntry[];
-  /** Replaces the file at once. A disk that does not take it is reported; the pods are served all the same. */
-  write(entries: readonly RecordEntry[]): void;
+  /**
+   * Replaces the file at once; one call at a time. A disk that does not take it is reported; the pods are served all the same.
+   */
+  write(entries: readonly RecordEntry[]): Promise<void>;
 }
 
 export function enrolledRecord(file: string, log: Logger): EnrolledRecord {
@@ -51,11 +53,11 @@ export function enrolledRecord(file: string, log: Logger): EnrolledRecord {
         return [];
       }
     },
-    write(pods) {
+    async write(pods) {
       try {
-        fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
-        fs.writeFileSync(`${file}.new`, `${JSON.stringify({ pods })}\n`, { mode: 0o600 });
-        fs.renameSync(`${file}.new`, file);
+        await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
+        await fs.promises.writeFile(`${file}.new`, `${JSON.stringify({ pods })}\n`, { mode: 0o600 });
+        await fs.promises.rename(`${file}.new`, file);
         failing = false;
       } catch (e) {
         if (!failing)

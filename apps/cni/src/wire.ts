@@ -52,7 +52,7 @@ export async function startAgent(config: Config, s: Surroundings): Promise<Runni
   scope.own(await serveApi(config.agentSocket, { agent, metrics: () => registry.families() }));
   const ended = agent.run(zds);
   scope.defer(async () => {
-    agent.close();
+    await agent.close();
     await ended.catch(() => undefined);
   });
   log.info("agent started", { node: config.nodeName, api: config.agentSocket, zds: config.ztunnelSocket });
