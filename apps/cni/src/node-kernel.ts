@@ -7,7 +7,14 @@ import {
   openNetns,
   openPodRedirection,
 } from "@lateen/linux";
-import { HBONE_PORT, INBOUND_PLAINTEXT_PORT, OUTBOUND_PORT, type InPodOptions, inPodPlan } from "@lateen/redirection";
+import {
+  HBONE_PORT,
+  INBOUND_PLAINTEXT_PORT,
+  OUTBOUND_PORT,
+  type InPodOptions,
+  type Plan,
+  inPodPlan,
+} from "@lateen/redirection";
 
 /** The rules and routes of one pod. */
 export interface PodRules extends Disposable {
@@ -34,6 +41,15 @@ export interface Kernel {
 
 const PROXY_PORTS = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT];
 
+let latest: { readonly options: string; readonly plan: Plan } | null = null;
+
+/** As `inPodPlan`, which is asked again and again for what most pods of a node have in common. */
+function planOf(options: InPodOptions): Plan {
+  const text = JSON.stringify(options);
+  if (latest?.options !== text) latest = { options: text, plan: inPodPlan(options) };
+  return latest.plan;
+}
+
 /** The kernel of this node. */
 export const nodeKernel: Kernel = {
   open: openNetns,
@@ -49,9 +65,9 @@ export const nodeKernel: Kernel = {
   rules(netns) {
     const redirection = openPodRedirection(netns.fd);
     return {
-      apply: (options) => redirection.apply(inPodPlan(options)),
-      drift: (options) => redirection.drift(inPodPlan(options)),
-      remove: (options) => redirection.remove(inPodPlan(options)),
+      apply: (options) => redirection.apply(planOf(options)),
+      drift: (options) => redirection.drift(planOf(options)),
+      remove: (options) => redirection.remove(planOf(options)),
       [Symbol.dispose]: () => redirection[Symbol.dispose](),
     };
   },

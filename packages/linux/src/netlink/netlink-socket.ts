@@ -57,13 +57,18 @@ export function isErrno(e: unknown, ...names: readonly string[]): boolean {
 }
 
 /**
+ * Room for what is received, for all sockets of the thread: one request is answered in full before the next is sent, on whichever
+ * socket. Made with the first.
+ */
+let roomOfThread: Uint8Array | null = null;
+
+/**
  * A netlink socket that belongs to one network namespace for life. All calls are synchronous: the kernel answers a request before
  * the send returns, so nothing here waits.
  */
 export class NetlinkSocket implements Disposable {
   private fd: number;
   private seq = 1;
-  private readonly buffer = new Uint8Array(RECEIVE_BYTES);
 
   constructor(fd: number) {
     this.fd = fd;
@@ -84,11 +89,12 @@ export class NetlinkSocket implements Disposable {
       throw new MeshError(Code.Bug, `Cannot ${operation}: the socket takes nothing`);
   }
 
-  /** One datagram's messages, valid until the next call; null when nothing is queued. */
+  /** One datagram's messages, valid until the next call on any socket; null when nothing is queued. */
   private receive(operation: string): readonly NetlinkMessage[] | null {
-    const got = libc.recv(this.fd, this.buffer, MSG_DONTWAIT);
+    const received = (roomOfThread ??= new Uint8Array(RECEIVE_BYTES));
+    const got = libc.recv(this.fd, received, MSG_DONTWAIT);
     if (got === null) return null;
-    const decoded = decodeMessages(this.buffer.subarray(0, got));
+    const decoded = decodeMessages(received.subarray(0, got));
     if (decoded.bad !== null)
       throw new MeshError(Code.Bug, `Cannot ${operation}: answer of the kernel: ${decoded.bad}`);
     return decoded.messages;
@@ -153,7 +159,7 @@ export class NetlinkSocket implements Disposable {
 
   /**
    * A dump; `encode` gets the sequence number. Read again when the kernel says that it changed meanwhile.
-   * @param read called for each message; must copy what it keeps
+   * @param read called for each message; must copy what it keeps, and ask no socket
    */
   dump<T>(
     operation: string,

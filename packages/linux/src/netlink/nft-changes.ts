@@ -19,6 +19,8 @@ import {
 } from "./nft-numbers.ts";
 import { NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, NetlinkWriter } from "./wire.ts";
 
+/** A pod's plan fits. */
+const BATCH_ROOM = 16_384;
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const TABLE_NAME = 1;
@@ -163,7 +165,7 @@ function putEdge(w: NetlinkWriter, type: number, seq: number): void {
  * @returns bytes to send in one datagram
  */
 export function encodeBatch(changes: readonly NftChange[], firstSeq: number): Uint8Array {
-  const w = new NetlinkWriter();
+  const w = new NetlinkWriter(BATCH_ROOM);
   putEdge(w, BATCH_BEGIN, firstSeq);
   for (const [i, c] of changes.entries()) {
     const [type, flags] = HEAD[c.t];

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { endianness } from "node:os";
 import {
   type Family,
@@ -10,7 +9,6 @@ import {
   nftTableName,
   toNftRuleset,
 } from "@lateen/redirection";
-import { inNetns } from "../namespaces.ts";
 import { isErrno } from "./netlink-socket.ts";
 import { type Nftables, openNftables } from "./nftables.ts";
 import { type RouteOptions, type Rtnetlink, openRtnetlink } from "./rtnetlink.ts";
@@ -31,13 +29,15 @@ export interface Redirection {
   readonly ipv6: boolean;
 }
 
-/** A namespace may have IPv6 switched off, or the kernel may lack it. */
-function hasIpv6(): boolean {
-  try {
-    return readFileSync("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "utf8").trim() !== "1";
-  } catch {
-    return false; // no such file: the kernel has no IPv6
-  }
+const rulesets = new WeakMap<Plan, NftRuleset>();
+
+/** A plan's ruleset for this machine, made once: many pods have one plan, and it is looked at again and again. */
+function rulesetOf(plan: Plan): NftRuleset {
+  const known = rulesets.get(plan);
+  if (known !== undefined) return known;
+  const made = toNftRuleset(plan, endianness());
+  rulesets.set(plan, made);
+  return made;
 }
 
 const policyRule = (r: Routing): PolicyRule => ({
@@ -70,18 +70,12 @@ function tolerate(change: () => void, ...names: readonly string[]): void {
 
 /** The redirection of one pod's namespace: opened once, used for as long as the pod lives or for one change. */
 export class PodRedirection implements Disposable {
-  private readonly netns: number | null;
   private readonly nft: Nftables;
   private readonly route: Rtnetlink;
 
-  constructor(netns: number | null, nft: Nftables, route: Rtnetlink) {
-    this.netns = netns;
+  constructor(nft: Nftables, route: Rtnetlink) {
     this.nft = nft;
     this.route = route;
-  }
-
-  private hasIpv6(): boolean {
-    return this.netns === null ? hasIpv6() : inNetns(this.netns, hasIpv6);
   }
 
   /**
@@ -93,21 +87,21 @@ export class PodRedirection implements Disposable {
   apply(plan: Plan): void {
     const lo = this.route.requireLink("lo");
     if (!lo.up) this.route.setLink(lo.index, { up: true });
-    for (const r of plan.routing) this.applyRouting(r, lo.index);
-    const ruleset = toNftRuleset(plan, endianness());
+    // A namespace may have IPv6 switched off, or the kernel may lack it.
+    for (const r of plan.routing) if (r.family === "ipv4" || lo.ipv6) this.applyRouting(r, lo.index);
+    const ruleset = rulesetOf(plan);
     const used = new Set(ruleset.tables.map((t) => t.name));
     this.nft.replace(ruleset, plan.scope === "host" ? [] : OUR_TABLES.filter((t) => !used.has(t)));
   }
 
   private applyRouting(r: Routing, lo: number): void {
-    if (r.family === "ipv6" && !this.hasIpv6()) return;
     this.route.replaceRoute(localRoute(r, lo));
     tolerate(() => this.route.addRule(policyRule(r)), "EEXIST");
   }
 
   /** What the kernel holds now. */
   read(): Redirection {
-    const ipv6 = this.hasIpv6();
+    const { ipv6 } = this.route.requireLink("lo");
     const families: readonly Family[] = ipv6 ? ["ipv4", "ipv6"] : ["ipv4"];
     const leadsToLo = (f: Family): boolean =>
       this.route.routes(f, ROUTE_TABLE).some((r) => r.type === "local" && r.prefixLength === 0);
@@ -157,10 +151,7 @@ function routingDrift(r: Routing, actual: Redirection): string[] {
 
 /** Pure comparison behind `PodRedirection.drift`. */
 export function planDrift(plan: Plan, actual: Redirection): readonly string[] {
-  return [
-    ...plan.routing.flatMap((r) => routingDrift(r, actual)),
-    ...rulesetDrift(toNftRuleset(plan, endianness()), actual.ruleset),
-  ];
+  return [...plan.routing.flatMap((r) => routingDrift(r, actual)), ...rulesetDrift(rulesetOf(plan), actual.ruleset)];
 }
 
 /**
@@ -171,7 +162,7 @@ export function planDrift(plan: Plan, actual: Redirection): readonly string[] {
 export function openPodRedirection(netns: number | null): PodRedirection {
   const nft = openNftables(netns);
   try {
-    return new PodRedirection(netns, nft, openRtnetlink(netns));
+    return new PodRedirection(nft, openRtnetlink(netns));
   } catch (e) {
     nft[Symbol.dispose]();
     throw e;

@@ -29,7 +29,9 @@ const MSG = {
   delRule: 33,
   getRule: 34,
 } as const;
-const IFLA = { address: 1, name: 3, mtu: 4, master: 10, info: 18, netnsFd: 28 } as const;
+const IFLA = { address: 1, name: 3, mtu: 4, master: 10, info: 18, perFamily: 26, netnsFd: 28 } as const;
+/** Of IFLA_AF_SPEC for AF_INET6: IFLA_INET6_CONF, the link's settings as 32-bit numbers, and which of them is `disable_ipv6`. */
+const INET6 = { settings: 2, disabled: 26 } as const;
 const INFO = { kind: 1, data: 2 } as const;
 const VETH_PEER = 1;
 const IFA = { address: 1, local: 2 } as const;
@@ -67,6 +69,8 @@ export interface Link {
   readonly master: number;
   /** `veth`, `bridge` and so on; empty for none. */
   readonly kind: string;
+  /** It may have IPv6: the kernel knows that, and it is not switched off here (`disable_ipv6`). */
+  readonly ipv6: boolean;
 }
 
 export interface LinkChange {
@@ -222,6 +226,12 @@ export function encodeGetLink(name: string | null, seq: number): Uint8Array {
   });
 }
 
+/** @param settings IFLA_INET6_CONF, null when the link has none, as where the kernel has no IPv6 */
+function hasIpv6(settings: Uint8Array | null): boolean {
+  const at = 4 * INET6.disabled;
+  return settings !== null && settings.length >= at + 4 && viewOf(settings).getInt32(at, LITTLE_ENDIAN) !== 1;
+}
+
 export function decodeLink(m: NetlinkMessage): Link | null {
   if (m.type !== MSG.newLink || m.body.length < 16) return null;
   const v = viewOf(m.body);
@@ -235,6 +245,7 @@ export function decodeLink(m: NetlinkMessage): Link | null {
     mtu: a.u32(IFLA.mtu) ?? 0,
     master: a.u32(IFLA.master) ?? 0,
     kind: a.nested(IFLA.info).string(INFO.kind) ?? "",
+    ipv6: hasIpv6(a.nested(IFLA.perFamily).nested(FAMILY.ipv6).bytes(INET6.settings)),
   };
 }
 

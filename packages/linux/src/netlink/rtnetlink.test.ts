@@ -1,6 +1,7 @@
 import { requireRoot } from "@lateen/testkit";
+import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { createNetns } from "../namespaces.ts";
+import { createNetns, inNetns } from "../namespaces.ts";
 import { isErrno } from "./netlink-socket.ts";
 import { openRtnetlink } from "./rtnetlink.ts";
 
@@ -29,12 +30,25 @@ describe.skipIf(skip)("rtnetlink", () => {
         mtu: 65536,
         master: 0,
         kind: "",
+        ipv6: true,
       },
     ]);
     rt.setLink("lo", { up: true });
     expect(rt.link("lo")?.up).toBe(true);
     rt.setLink("lo", { up: false });
     expect(rt.link("lo")?.up).toBe(false);
+  });
+
+  test("a link says whether it may have IPv6, as its sysctl does", () => {
+    using ns = createNetns();
+    using rt = openRtnetlink(ns.fd);
+    for (const [value, ipv6] of [
+      ["1", false],
+      ["0", true],
+    ] as const) {
+      inNetns(ns.fd, () => writeFileSync("/proc/sys/net/ipv6/conf/lo/disable_ipv6", value));
+      expect(rt.requireLink("lo").ipv6).toBe(ipv6);
+    }
   });
 
   test("a veth pair spans two namespaces with a bridge at one end", () => {

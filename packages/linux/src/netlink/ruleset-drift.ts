@@ -1,8 +1,25 @@
-import { type NftChain, type NftRuleset, type NftTable, formatExpr } from "@lateen/redirection";
+import {
+  type NftChain,
+  type NftExpr,
+  type NftRuleset,
+  type NftSet,
+  type NftTable,
+  formatExpr,
+} from "@lateen/redirection";
 
 const quote = (rule: NftChain["rules"][number] | undefined): string =>
   rule === undefined ? "nothing" : rule.map(formatExpr).join(" ");
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Expressions and sets are numbers and texts by name, in one order of names. */
+function same(a: NftExpr | NftSet, b: NftExpr | NftSet): boolean {
+  const [ours, theirs] = [Object.entries(a), Object.entries(b)];
+  return ours.length === theirs.length && ours.every(([k, v], i) => theirs[i]![0] === k && theirs[i]![1] === v);
+}
+
+function sameRule(a: NftChain["rules"][number] | undefined, b: NftChain["rules"][number] | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return a.length === b.length && a.every((e, i) => same(e, b[i]!));
+}
 
 function chainDrift(where: string, want: NftChain, have: NftChain | undefined): string[] {
   if (have === undefined) return [`${where}: chain is missing`];
@@ -12,7 +29,7 @@ function chainDrift(where: string, want: NftChain, have: NftChain | undefined): 
   if (baseText(want) !== baseText(have)) out.push(`${where}: want ${baseText(want)}, have ${baseText(have)}`);
   for (let i = 0; i < Math.max(want.rules.length, have.rules.length); i++) {
     const [w, h] = [want.rules[i], have.rules[i]];
-    if (!same(w, h)) out.push(`${where} rule ${i + 1}: want ${quote(w)}, have ${quote(h)}`);
+    if (!sameRule(w, h)) out.push(`${where} rule ${i + 1}: want ${quote(w)}, have ${quote(h)}`);
   }
   return out;
 }

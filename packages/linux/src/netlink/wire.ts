@@ -31,11 +31,17 @@ const align = (n: number): number => (n + 3) & ~3;
  * filled in when they end.
  */
 export class NetlinkWriter {
-  private buffer = new Uint8Array(4096);
-  private view = new DataView(this.buffer.buffer);
+  private buffer: Uint8Array<ArrayBuffer>;
+  private view: DataView;
   private at = 0;
   private messageStart = -1;
   private readonly open: number[] = [];
+
+  /** @param room bytes to begin with; one question has few */
+  constructor(room = 256) {
+    this.buffer = new Uint8Array(room);
+    this.view = new DataView(this.buffer.buffer);
+  }
 
   /** Bytes written so far; valid until the next write. */
   bytes(): Uint8Array {
@@ -167,59 +173,101 @@ export function decodeMessages(datagram: Uint8Array): DecodedMessages {
   return { messages, bad: null };
 }
 
-/** Attributes by type. Reading one that is absent or too short gives null, never an exception. */
+/**
+ * Attributes by type; of one that is repeated, the last. Reading one that is absent or too short gives null, never an exception.
+ * A read-back has hundreds of these lists with a handful of attributes each: nothing is copied out of one before it is asked for.
+ */
 export class Attributes {
-  private readonly map = new Map<number, Uint8Array>();
-  /** In order, with repeats: for lists. */
-  readonly list: readonly { readonly type: number; readonly data: Uint8Array }[];
+  readonly #bytes: Uint8Array;
+  /** Of each attribute in order, with repeats: type, start of its data, end of its data. */
+  readonly #at: number[] = [];
 
   /** @param bytes attributes from here to the end; what cannot be one ends the reading */
   constructor(bytes: Uint8Array) {
-    const list: { type: number; data: Uint8Array }[] = [];
-    const view = viewOf(bytes);
-    let at = 0;
-    while (bytes.length - at >= ATTR_HEADER) {
-      const size = view.getUint16(at, LITTLE_ENDIAN);
+    this.#bytes = bytes;
+    for (let at = 0; bytes.length - at >= ATTR_HEADER;) {
+      const size = u16At(bytes, at);
       if (size < ATTR_HEADER || size > bytes.length - at) break;
-      const type = view.getUint16(at + 2, LITTLE_ENDIAN) & NLA_TYPE_MASK;
-      const data = bytes.subarray(at + ATTR_HEADER, at + size);
-      list.push({ type, data });
-      this.map.set(type, data);
+      this.#at.push(u16At(bytes, at + 2) & NLA_TYPE_MASK, at + ATTR_HEADER, at + size);
       at += align(size);
     }
-    this.list = list;
+  }
+
+  /** In order, with repeats: for lists. */
+  get list(): readonly { readonly type: number; readonly data: Uint8Array }[] {
+    const out: { type: number; data: Uint8Array }[] = [];
+    for (let i = 0; i < this.#at.length; i += 3)
+      out.push({ type: this.#at[i]!, data: this.#bytes.subarray(this.#at[i + 1], this.#at[i + 2]) });
+    return out;
+  }
+
+  /** Where the attribute's data starts, -1 without one of at least so many bytes. */
+  #find(type: number, atLeast: number): number {
+    for (let i = this.#at.length - 3; i >= 0; i -= 3) {
+      if (this.#at[i] !== type) continue;
+      const start = this.#at[i + 1]!; // three numbers each
+      return this.#at[i + 2]! - start < atLeast ? -1 : start;
+    }
+    return -1;
   }
 
   has(type: number): boolean {
-    return this.map.has(type);
+    return this.#find(type, 0) >= 0;
   }
   bytes(type: number): Uint8Array | null {
-    return this.map.get(type) ?? null;
+    for (let i = this.#at.length - 3; i >= 0; i -= 3)
+      if (this.#at[i] === type) return this.#bytes.subarray(this.#at[i + 1], this.#at[i + 2]);
+    return null;
   }
   u8(type: number): number | null {
-    return this.map.get(type)?.[0] ?? null;
+    const at = this.#find(type, 1);
+    return at < 0 ? null : this.#bytes[at]!;
   }
   u32(type: number): number | null {
-    const b = this.map.get(type);
-    return b === undefined || b.length < 4 ? null : viewOf(b).getUint32(0, LITTLE_ENDIAN);
+    const at = this.#find(type, 4);
+    return at < 0 ? null : u32At(this.#bytes, at, LITTLE_ENDIAN);
   }
   be32(type: number): number | null {
-    const b = this.map.get(type);
-    return b === undefined || b.length < 4 ? null : viewOf(b).getUint32(0);
+    const at = this.#find(type, 4);
+    return at < 0 ? null : u32At(this.#bytes, at, false);
   }
   be64(type: number): bigint | null {
-    const b = this.map.get(type);
-    return b === undefined || b.length < 8 ? null : viewOf(b).getBigUint64(0);
+    const b = this.bytes(type);
+    return b === null || b.length < 8 ? null : viewOf(b).getBigUint64(0);
   }
   string(type: number): string | null {
-    const b = this.map.get(type);
-    if (b === undefined) return null;
+    const b = this.bytes(type);
+    if (b === null) return null;
     const end = b.indexOf(0);
-    return decoder.decode(end < 0 ? b : b.subarray(0, end));
+    return text(end < 0 ? b : b.subarray(0, end));
   }
   nested(type: number): Attributes {
-    return new Attributes(this.map.get(type) ?? new Uint8Array(0));
+    return new Attributes(this.bytes(type) ?? NOTHING);
   }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** In the kernel's own order. */
+function u16At(b: Uint8Array, at: number): number {
+  return LITTLE_ENDIAN ? b[at]! | (b[at + 1]! << 8) : (b[at]! << 8) | b[at + 1]!;
+}
+
+function u32At(b: Uint8Array, at: number, little: boolean): number {
+  const [first, second, third, fourth] = [b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!];
+  return little
+    ? (first | (second << 8) | (third << 16) | (fourth << 24)) >>> 0
+    : ((first << 24) | (second << 16) | (third << 8) | fourth) >>> 0;
+}
+
+/** Names are short and of ASCII, for which the decoder's start costs more than the text. */
+function text(bytes: Uint8Array): string {
+  let out = "";
+  for (const b of bytes) {
+    if (b > 0x7f) return decoder.decode(bytes);
+    out += String.fromCharCode(b);
+  }
+  return out;
 }
 
 /** What the kernel answered to one request. `errno` 0 is success. */
