@@ -24,7 +24,7 @@ export interface TunnelOptions {
 
 /** One way from the client to the server. */
 export interface Variant {
-  readonly name: "none" | "tcp-relay" | "tls-relay" | "lateen" | "ztunnel";
+  readonly name: "none" | "tcp-relay" | "tls-relay" | "lateen" | "lateen-1-thread" | "ztunnel";
   readonly client: string;
   readonly server: string;
   /** Parts of the command lines of the two processes that carry the bytes. */
@@ -55,8 +55,11 @@ const VARIANTS: readonly Variant[] = [
   LATEEN,
 ];
 
+/** One data thread instead of one per core, in a mesh of its own; runs only when `only` names it. */
+const ONE_THREAD: Variant = { ...LATEEN, name: "lateen-1-thread" };
+
 /** What `only` may name. */
-export const variantNames: ReadonlySet<string> = new Set([...VARIANTS.map((v) => v.name), "ztunnel"]);
+export const variantNames: ReadonlySet<string> = new Set([...VARIANTS.map((v) => v.name), ONE_THREAD.name, "ztunnel"]);
 
 type Results = Map<string, Metrics[]>;
 
@@ -98,14 +101,21 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
   try {
     const folder = writeBenchMesh(home, fortio);
     await using meshes = new AsyncDisposableStack();
-    const up = async (name: string, ztunnel: string | null): Promise<Omit<Contestant, "variant">> => {
-      const how = { stateHome: home, ztunnel };
+    const up = async (
+      name: string,
+      ztunnel: string | null,
+      settings: Readonly<Record<string, string>> = {},
+    ): Promise<Omit<Contestant, "variant">> => {
+      const how = { stateHome: home, ztunnel, settings };
       const mesh = meshes.use(await BenchMesh.up(name, folder, how));
       if (!o.loads.some((load) => UNSHARED_LOADS.has(load))) return { mesh, unshared: null };
-      return { mesh, unshared: meshes.use(await BenchMesh.up(`${name}1`, folder, { ...how, settings: UNSHARED })) };
+      const alone = { ...how, settings: { ...settings, ...UNSHARED } };
+      return { mesh, unshared: meshes.use(await BenchMesh.up(`${name}1`, folder, alone)) };
     };
     const ours = await up("bench", null);
     const contestants: Contestant[] = VARIANTS.map((variant) => ({ variant, ...ours }));
+    if (o.only.includes(ONE_THREAD.name))
+      contestants.push({ variant: ONE_THREAD, ...(await up("single", null, { ZTUNNEL_WORKER_THREADS: "1" })) });
     const real = process.env["ZTUNNEL_BIN"] ?? "";
     if (real !== "")
       contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, ...(await up("foreign", real)) });
