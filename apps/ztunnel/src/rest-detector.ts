@@ -8,7 +8,7 @@ const LATE_MS = 100;
 const PAUSE = 2;
 /**
  * So many are rest. Collecting throws compiled code away along with what it was compiled for: what comes after it is slower for some
- * seconds, so it is not for a pause.
+ * seconds, so it is not for a pause. But for the first, after the start, which leaves much garbage and no such code.
  */
 const REST = 60;
 /** Looks between one trim and the next, however short the pauses in between. */
@@ -43,7 +43,8 @@ export class RestDetector {
     this.#lastMs = cpuMs;
     this.#sinceTrim += 1;
     if (this.#settlesIn !== null) this.#settlesIn -= 1;
-    if (this.#quiet >= REST && cpuMs - this.#collectedMs >= BUSY_MS) return "collect";
+    const long = this.#quiet >= (this.#collectedMs === 0 ? PAUSE : REST);
+    if (long && cpuMs - this.#collectedMs >= BUSY_MS) return "collect";
     return this.#quiet >= PAUSE && this.#trimIsDue(cpuMs) ? this.#trim(cpuMs) : null;
   }
 
