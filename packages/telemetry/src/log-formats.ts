@@ -2,14 +2,20 @@ import type { FieldValue, Fields, LogEvent } from "./log-event.ts";
 
 const BARE_OK = /^[^\s"\\\p{Cc}]+$/u;
 
+/** The second that was last written, and its text up to the dot: most lines come in the second of the one before. */
+let [knownSecond, knownText] = [NaN, ""];
+
 /**
  * RFC 3339 in UTC with six digits of the second: `2026-01-02T03:04:05.678901Z`.
  * @param micros microseconds since the epoch
  */
 export function formatTimestamp(micros: number): string {
-  const ms = Math.floor(micros / 1_000);
-  const rest = String(Math.floor(micros - ms * 1_000)).padStart(3, "0");
-  return `${new Date(ms).toISOString().slice(0, -1)}${rest}Z`;
+  const second = Math.floor(micros / 1e6);
+  if (second !== knownSecond) {
+    knownText = new Date(second * 1_000).toISOString().slice(0, -4); // without milliseconds and zone
+    knownSecond = second;
+  }
+  return `${knownText}${String(Math.floor(micros - second * 1e6)).padStart(6, "0")}Z`;
 }
 
 /** Printable ASCII that needs no escape: nearly every value there is. */
