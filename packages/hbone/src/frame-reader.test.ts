@@ -117,7 +117,7 @@ test("the reserved bit of a stream id is ignored", () => {
 
 test("a header block longer than a frame goes on in CONTINUATION", () => {
   const block = Uint8Array.from({ length: 40_000 }, (_, i) => i);
-  const frames = readFrames(headersFrames(7, block, "end-stream", 16_384));
+  const frames = readFrames(headersFrames(7, joinBytes(new Uint8Array(9), block), "end-stream", 16_384));
   expect(frames.map((f) => [f.type, f.flags, f.payload.length])).toEqual([
     [1, 1, 16_384],
     [9, 0, 16_384],

@@ -65,14 +65,30 @@ export function frame(type: number, flags: number, streamId: number, payload: Ui
   return out;
 }
 
-/** A header block as HEADERS and as many CONTINUATIONs as the peer's frame size asks for, in one piece. */
+/**
+ * A header block as HEADERS and as many CONTINUATIONs as the peer's frame size asks for, in one piece.
+ * @param headed the block behind room for a frame head, which is written there when one frame holds it
+ */
 export function headersFrames(
+  streamId: number,
+  headed: Uint8Array,
+  end: "end-stream" | "open",
+  maxFrame: number,
+): Uint8Array {
+  const length = headed.length - FRAME_HEAD_BYTES;
+  if (length > maxFrame) return continuedFrames(streamId, headed.subarray(FRAME_HEAD_BYTES), end, maxFrame);
+  const flags = Flag.EndHeaders | (end === "end-stream" ? Flag.EndStream : 0);
+  putHead(headed, 0, { length, type: FrameType.Headers, flags, streamId });
+  return headed;
+}
+
+function continuedFrames(
   streamId: number,
   block: Uint8Array,
   end: "end-stream" | "open",
   maxFrame: number,
 ): Uint8Array {
-  const frames = Math.max(1, Math.ceil(block.length / maxFrame));
+  const frames = Math.ceil(block.length / maxFrame);
   const out = new Uint8Array(block.length + frames * FRAME_HEAD_BYTES);
   for (let i = 0, at = 0; i < frames; i++) {
     const part = block.subarray(i * maxFrame, (i + 1) * maxFrame);

@@ -6,6 +6,7 @@ import {
   CONNECTION_WINDOW,
   DEFAULT_WINDOW,
   ErrorCode,
+  FRAME_HEAD_BYTES,
   MAX_FRAME,
   MAX_STREAM_ID,
   SERVER_HEADER_LIST,
@@ -135,7 +136,7 @@ export class MachineCore {
   }
 
   sendHeaders(s: StreamState, fields: readonly HeaderField[], end: "end-stream" | "open"): void {
-    const block = encodeHeaders(fields, this.announceTable);
+    const block = encodeHeaders(fields, this.announceTable, FRAME_HEAD_BYTES);
     this.announceTable = "nothing";
     this.control(headersFrames(s.id, block, end, this.sender.maxFrame));
   }

@@ -68,10 +68,13 @@ export type RequestKind =
   | { readonly t: "malformed"; readonly why: string };
 
 function contentLength(headers: readonly HeaderField[]): number | string {
-  const values = new Set(headers.filter(([name]) => name === "content-length").map(([, value]) => value));
-  const [value] = values;
-  if (value === undefined) return -1;
-  return values.size === 1 && /^[0-9]{1,15}$/.test(value) ? Number(value) : "bad content-length";
+  let known: string | null = null;
+  for (const [name, value] of headers) {
+    if (name !== "content-length") continue;
+    if ((known !== null && known !== value) || !/^[0-9]{1,15}$/.test(value)) return "bad content-length";
+    known = value;
+  }
+  return known === null ? -1 : Number(known);
 }
 
 /** @see RFC 9113 sections 8.3.1 and 8.5 */
