@@ -35,6 +35,16 @@ test("connections of the same two are counted together, whatever their ports", (
   expect(total(traffic, "istio_tcp_connections_failed")).toEqual([1]);
 });
 
+test("labels are made once for all tunnels of a peer, whose identity each reads anew", () => {
+  const traffic = new Traffic();
+  let made = 0;
+  const dstWorkload = Object.defineProperty({ ...server }, "canonicalName", { get: () => ((made += 1), "server") });
+  for (let tunnel = 0; tunnel < 3; tunnel++)
+    traffic.opened({ ...base, dstWorkload, srcIdentity: { ...client.identity } }).closed("-", { received: 1, sent: 1 });
+  expect(made).toBe(1);
+  expect(total(traffic, "istio_tcp_connections_opened")).toEqual([3]);
+});
+
 const changes: readonly (readonly [string, Partial<ConnectionFacts>])[] = [
   ["direction", { direction: "outbound" }],
   ["source workload", { srcWorkload: workload(CLIENT, { canonicalRevision: "v2" }) }],

@@ -1,3 +1,4 @@
+import type { SpiffeIdentity } from "@lateen/identity";
 import { type Counter, type Family, type Labelled, createRegistry } from "@lateen/telemetry";
 import {
   type ConnectionFacts,
@@ -104,7 +105,8 @@ export class Traffic {
   }
 
   #seriesOf(facts: ConnectionFacts): Series {
-    const of = this.#series.at(facts.srcWorkload).at(facts.dstWorkload).at(facts.srcIdentity).at(facts.dstService);
+    const { srcWorkload, dstWorkload, dstService } = facts;
+    const of = this.#series.at(srcWorkload).at(dstWorkload).at(identityKey(facts)).at(dstService);
     const key = restKey(facts);
     const known = of.series.get(key);
     if (known !== undefined) return known;
@@ -120,6 +122,17 @@ export class Traffic {
   #counter(name: string, help: string): TrafficCounter {
     return this.#registry.counter({ name, help, labels: TRAFFIC_LABELS });
   }
+}
+
+/** Each tunnel reads its peer's identity anew: the workload's own, when they say the same, is there as long as the workload. */
+function identityKey({ srcWorkload, srcIdentity }: ConnectionFacts): SpiffeIdentity | null {
+  const own = srcWorkload?.identity;
+  if (srcIdentity === null || own === undefined) return srcIdentity;
+  const same =
+    own.serviceAccount === srcIdentity.serviceAccount &&
+    own.namespace === srcIdentity.namespace &&
+    own.trustDomain === srcIdentity.trustDomain;
+  return same ? own : srcIdentity;
 }
 
 /** What the labels depend on beside the objects. Baggage is a peer's choice, quoted so that no two are taken for one. */
