@@ -62,9 +62,9 @@ const SOCKET_CASES: readonly Case[] = [
       const near = must(await stage.connect("127.0.0.1", listener.address.port));
       const far = await within("accept", accepted.promise);
       listener.close();
+      check(far.remote.ip === "127.0.0.1" && far.local.ip === "127.0.0.1", `${far.remote.ip} and ${far.local.ip}`);
       near.abort();
       far.abort();
-      check(far.remote.ip === "127.0.0.1" && far.local.ip === "127.0.0.1", `${far.remote.ip} and ${far.local.ip}`);
     },
   ],
   [

@@ -113,12 +113,13 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
 
   // ---- ByteStream
 
+  /** Nobody asks it of most sockets: once closed, only one that was asked before still knows. */
   get local(): SocketAddress {
-    return (this.#local ??= localAddress(this.fd) ?? NOWHERE);
+    return (this.#local ??= (this.#closed === null ? localAddress(this.fd) : null) ?? NOWHERE);
   }
 
   get remote(): SocketAddress {
-    return (this.#remote ??= remoteAddress(this.fd) ?? NOWHERE);
+    return (this.#remote ??= (this.#closed === null ? remoteAddress(this.fd) : null) ?? NOWHERE);
   }
 
   get buffered(): number {
@@ -395,7 +396,6 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   #close(reason: CloseReason, how: "close" | "reset"): void {
-    void [this.local, this.remote]; // asked for while the descriptor is still ours
     this.#closed = reason;
     this.#ending = true;
     this.#dropOutput();

@@ -15,8 +15,6 @@ const LINGER_MS = 2000;
 /** The loop between a carrier and the machine; knows no protocol. Client and server add what is theirs. */
 export abstract class Connection implements HboneConnection, StreamHandler, MachineEvents, TunnelHost {
   readonly machine: Machine;
-  readonly local: SocketAddress;
-  readonly remote: SocketAddress;
   protected readonly carrier: ByteStream;
   readonly #options: HboneOptions;
   readonly #defer: (run: () => void) => void;
@@ -33,8 +31,6 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   /** @param from a connection of another process to go on with, or null to begin a new one; then `restore` must follow */
   constructor(role: "client" | "server", carrier: ByteStream, options: HboneOptions, from: HboneSnapshot | null) {
     this.carrier = carrier;
-    this.local = carrier.local;
-    this.remote = carrier.remote;
     this.#options = options;
     this.#defer = options.defer ?? queueMicrotask;
     this.#nowMs = options.nowMs;
@@ -77,6 +73,14 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
       streams.set(t.id, stream);
     }
     return { states, streams };
+  }
+
+  get local(): SocketAddress {
+    return this.carrier.local;
+  }
+
+  get remote(): SocketAddress {
+    return this.carrier.remote;
   }
 
   get active(): number {

@@ -45,8 +45,6 @@ function overStream(from: TunnelSnapshot): StreamState {
 export class TunnelStream implements HboneStream, StreamOwner {
   readonly id: number;
   readonly headers: readonly HeaderField[];
-  readonly local: SocketAddress;
-  readonly remote: SocketAddress;
   readonly #host: TunnelHost;
   readonly #state: StreamState;
   #handler: StreamHandler | null = null;
@@ -62,8 +60,6 @@ export class TunnelStream implements HboneStream, StreamOwner {
   constructor(host: TunnelHost, state: StreamState, headers: readonly HeaderField[]) {
     this.id = state.id;
     this.headers = headers;
-    this.local = host.local;
-    this.remote = host.remote;
     this.#host = host;
     this.#state = state;
     this.#endWaits = state.remoteEnded;
@@ -97,6 +93,14 @@ export class TunnelStream implements HboneStream, StreamOwner {
 
   get connection(): HboneConnection {
     return this.#host;
+  }
+
+  get local(): SocketAddress {
+    return this.#host.local;
+  }
+
+  get remote(): SocketAddress {
+    return this.#host.remote;
   }
 
   get buffered(): number {

@@ -38,8 +38,9 @@ interface Tunnel extends AcceptedTunnel {
 /** Accepts a connection on 15008 (dataplane 6.5): mutual TLS as this pod's identity, then CONNECT requests. */
 export function acceptHbone(proxy: ServedPod, stream: SocketStream, spoofs: boolean): void {
   const pod = proxy.context;
+  const dst = stream.local;
   const deny = (why: string): void => {
-    earlyDeny(pod, { direction: "inbound", src: stream.remote, dst: stream.local }, why);
+    earlyDeny(pod, { direction: "inbound", src: stream.remote, dst }, why);
     stream.abort();
   };
   const tooMany = pod.handshakes.enter(stream.remote.ip);
