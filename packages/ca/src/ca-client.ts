@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
 import { Client, Metadata } from "@grpc/grpc-js";
-import { createSigner, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
+import { type Signer, createSigner, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import {
   type IstioCertificateRequest,
@@ -48,11 +48,11 @@ const DEADLINE_EXCEEDED = 4;
 /** A client of `istio.v1.auth.IstioCertificateService`. Opens nothing until the first request. @see dataplane 9.1, 9.2 */
 export function createCaClient(o: CaClientOptions): CaClient {
   const channel = new Channel(o);
+  const keys = new RequestKeys();
   return {
     async fetch(identity, signal) {
       try {
-        const keys = await generateKeyPair(webcrypto);
-        const signer = await createSigner(webcrypto, keys);
+        const { signer, keyPem } = await keys.take();
         const csr = await createSigningRequest(signer, [{ t: "uri", value: identity }]);
         const client = channel.client();
         const metadata = o.mode === "shared" ? structFromJson({ ImpersonatedIdentity: identity }) : null;
@@ -63,16 +63,48 @@ export function createCaClient(o: CaClientOptions): CaClient {
         });
         if (!answer.ok) return answer;
         const { certChain } = answer.value;
-        const keyPem = await exportPrivateKey(webcrypto, keys);
         const asked = o.mode === "shared" ? identity : null;
         return readAnswer({ certChain, identity: asked, keyPem, publicKey: signer.publicKey });
       } catch (e) {
         if (MeshError.is(e)) return fail(e);
         return unavailable(e instanceof Error ? e.message : String(e), e);
+      } finally {
+        keys.prepare();
       }
     },
     [Symbol.dispose]: () => channel.close(),
   };
+}
+
+/** A key as a request and its answer need it; the private half is PKCS#8. */
+interface RequestKey {
+  readonly signer: Signer;
+  readonly keyPem: string;
+}
+
+async function makeKey(): Promise<RequestKey> {
+  const pair = await generateKeyPair(webcrypto);
+  return { signer: await createSigner(webcrypto, pair), keyPem: await exportPrivateKey(webcrypto, pair) };
+}
+
+/** A key for each request. The next one is made ahead, so that whoever waits for a certificate does not wait for a key before that. */
+class RequestKeys {
+  #next: Promise<RequestKey> | null = null;
+
+  take(): Promise<RequestKey> {
+    const key = this.#next ?? makeKey();
+    this.#next = null;
+    return key;
+  }
+
+  prepare(): void {
+    if (this.#next !== null) return;
+    const next = makeKey();
+    this.#next = next;
+    next.catch(() => {
+      if (this.#next === next) this.#next = null; // the request that needs one tries again, and says why
+    });
+  }
 }
 
 /** The channel to the authority, opened anew when the root file changes. */

@@ -142,6 +142,9 @@ export class ControlThread implements AsyncDisposable {
 
   /** Starts a pod, with a predecessor's listeners where it has any. They are ours once a connection can be served at once. */
   async #startPod({ uid, info, netns }: ProxiedPod): Promise<string | null> {
+    // Asked for while the pod starts.
+    const own = this.#model.workloads.localWorkload(info);
+    if (own !== null) this.#identities.pods.want(formatIdentity(own.identity), "warmup");
     const lent = await this.#handOver.listenersOf(uid);
     const error = await this.#threads.startPod({ uid, ...info }, netns.fd, lent);
     this.#handOver.served(uid, error, error === null ? this.#waitForPod(uid, CERTIFICATE_WAIT_MS) : Promise.resolve());
