@@ -3,6 +3,7 @@ import type { InPodOptions } from "@lateen/redirection";
 import type { Logger, Registry } from "@lateen/telemetry";
 import type { AgentUpdate } from "@lateen/zds";
 import type { DesiredPod } from "./desired-pods.ts";
+import { type WatchedPod, watchDrift } from "./drift-watch.ts";
 import type { EnrolledRecord, RecordEntry } from "./enrolled-record.ts";
 import type { IdentityProbe } from "./identity-probe.ts";
 import type { Kernel } from "./node-kernel.ts";
@@ -10,8 +11,6 @@ import type { PodStatus } from "./pod-plan.ts";
 import { PodWorker, type WorkerWorld } from "./pod-worker.ts";
 import { RecordKeeper } from "./record-keeper.ts";
 import { Ztunnels } from "./ztunnels.ts";
-
-const DRIFT_CHECK_MS = 5_000;
 
 /** What the agent is made of. */
 export interface AgentParts {
@@ -40,7 +39,6 @@ export class Agent {
   /** Resolves when the desired set is known: before that a snapshot would stop proxies of pods that this agent merely forgot. */
   readonly #synced = Promise.withResolvers<void>();
   #isSynced = false;
-  #driftTimer: NodeJS.Timeout | null = null;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -84,8 +82,12 @@ export class Agent {
   async run(listener: SeqpacketListener): Promise<void> {
     const { signal } = this.#stop;
     await this.#synced.promise;
-    this.#scheduleDriftCheck();
+    const watching = watchDrift(
+      { pods: this.#workers, random: this.#parts.random, found: (pod, drift) => this.#repaired(pod, drift) },
+      signal,
+    );
     if (!signal.aborted) await this.#ztunnels.run(listener, signal);
+    await watching;
   }
 
   /** Takes the whole desired set. Idempotent; returns before anything is done. */
@@ -157,23 +159,9 @@ export class Agent {
     });
   }
 
-  #scheduleDriftCheck(): void {
-    if (this.#stop.signal.aborted) return;
-    const pauseMs = DRIFT_CHECK_MS * (0.8 + 0.4 * this.#parts.random());
-    this.#driftTimer = setTimeout(() => void this.#checkDrift(), pauseMs);
-  }
-
-  async #checkDrift(): Promise<void> {
-    for (const worker of [...this.#workers.values()]) {
-      // One pod per turn of the event loop, so that enrolments in between wait for one look-up only.
-      await new Promise((resolve) => void setImmediate(resolve));
-      if (this.#stop.signal.aborted) return;
-      const drift = worker.checkDrift();
-      if (drift.length === 0) continue;
-      this.#repairs.with({}).inc();
-      this.#parts.log.warn("repairing pod", { uid: worker.uid, drift: drift.slice(0, 5).join("; ") });
-    }
-    this.#scheduleDriftCheck();
+  #repaired({ uid }: WatchedPod, drift: readonly string[]): void {
+    this.#repairs.with({}).inc();
+    this.#parts.log.warn("repairing pod", { uid, drift: drift.slice(0, 5).join("; ") });
   }
 
   /** States of all pods. */
@@ -213,7 +201,6 @@ export class Agent {
   async close(): Promise<void> {
     this.#stop.abort(new Error("the agent stops"));
     this.#synced.resolve();
-    if (this.#driftTimer !== null) clearTimeout(this.#driftTimer);
     await this.#keeper.close(); // a worker that is closed does not hold its pod any more
     for (const worker of this.#workers.values()) worker.close();
   }

@@ -1,7 +1,13 @@
 import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
 import { Client, Metadata } from "@grpc/grpc-js";
-import { type Signer, createSigner, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
+import {
+  type Signer,
+  createSigner,
+  createSigningRequest,
+  exportPrivateKey,
+  generateKeyPair,
+} from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import {
   type IstioCertificateRequest,
