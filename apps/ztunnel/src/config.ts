@@ -64,6 +64,8 @@ const Env = z.object({
   ZTUNNEL_RESOURCE_CPU_REQUEST: envCpus().optional(),
   /** Ours: what carries the bytes. `auto` is `fast` where that runs. */
   LATEEN_DATA_PATH: z.enum(["auto", "fast", "portable"]).default("auto"),
+  /** Ours: whether TLS sessions are resumed between peers that have met. Only by the fast data path. */
+  LATEEN_TLS_RESUMPTION: envFlag().default(true),
   RUST_LOG: z.string().default("info"),
   LOG_FORMAT: z.enum(["plain", "json"]).default("plain"),
   ADMIN_ADDRESS: z.string().optional(),

@@ -29,6 +29,8 @@ export interface ThreadStart {
   readonly logFormat: "text" | "json";
   /** Where the formats of handed-over states come from; null: they are the program's own. */
   readonly stateFormatModule: string | null;
+  /** Of which the threads of a process make the keys of their session tickets; null: sessions are not resumed. */
+  readonly ticketSecret: Uint8Array | null;
   readonly levels: Levels;
 }
 

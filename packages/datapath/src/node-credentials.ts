@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, constants } from "node:crypto";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { Code, MeshError } from "@lateen/errors";
 import { errorText } from "./close-reason.ts";
@@ -32,6 +32,8 @@ export function nodeCredentials(o: CredentialsOptions): Credentials {
         minVersion: "TLSv1.3",
         maxVersion: "TLSv1.3",
         ciphers: SUITES,
+        // With it a ticket names a session that nobody keeps; without it OpenSSL fails the handshake of whoever comes back with one.
+        secureOptions: constants.SSL_OP_NO_TICKET,
       }),
     );
   } catch (error) {

@@ -74,6 +74,12 @@ export interface SecureOptions {
    * @returns null to accept, else why not
    */
   readonly verifyPeer: (chainDer: readonly Uint8Array[]) => string | null;
+  /**
+   * A client's: names the peer that is meant and what is expected of it. A driver that resumes sessions does so only between
+   * connections of equal keys and the same credentials, and judges the peer's chain and asks `verifyPeer` again each time. Absent:
+   * a full handshake. A driver may ignore it.
+   */
+  readonly resumeKey?: string;
 }
 
 /**

@@ -39,6 +39,10 @@ export interface FastDataPathOptions {
   readonly wallMs?: () => number;
   /** How long a TLS connection stands still before it lets go of its ciphers, some kilobytes. Default: 10 seconds. */
   readonly restAfterMs?: number;
+  /** Whether TLS sessions are resumed. Default: true. */
+  readonly resume?: boolean;
+  /** Paths of equal secrets take each other's session tickets. Default: a random one. */
+  readonly ticketSecret?: Uint8Array;
 }
 
 /**
@@ -54,7 +58,13 @@ export class FastDataPath implements DataPath, Disposable {
   constructor(options: FastDataPathOptions) {
     this.#loop = new Loop(options.onFault, options.restAfterMs);
     this.mover = new FastMover(this.#loop);
-    this.#tls = new TlsEngine({ nowMs: options.wallMs ?? Date.now, suites: SUITES });
+    const { resume = true, ticketSecret } = options;
+    this.#tls = new TlsEngine({
+      nowMs: options.wallMs ?? Date.now,
+      suites: SUITES,
+      resume,
+      ...(ticketSecret === undefined ? {} : { ticketSecret }),
+    });
   }
 
   listen(options: ListenOptions, onStream: (stream: SocketStream) => void): Listener {

@@ -69,7 +69,16 @@ export {
 } from "./spawn-in.ts";
 export { type AeadName, type AeadOptions, AeadKey } from "./openssl/aead.ts";
 export { TlsConnection, type TlsConnectionOptions } from "./openssl/tls-connection.ts";
-export { DEFAULT_GROUPS, DEFAULT_SUITES, TlsContext, type TlsContextOptions } from "./openssl/tls-context.ts";
+export {
+  DEFAULT_GROUPS,
+  DEFAULT_SUITES,
+  TICKET_KEYS_BYTES,
+  TICKET_LIFETIME_SEC,
+  TlsContext,
+  type TlsContextOptions,
+} from "./openssl/tls-context.ts";
+export { type OfferedSession, type TicketKeeper } from "./openssl/resumption.ts";
+export { TlsSession } from "./openssl/tls-session.ts";
 export type { Refusal } from "./openssl/refusal.ts";
 export { TlsLibrary } from "./openssl/tls-library.ts";
 export { type FileMapping, cleanFileMappings, trimMemory } from "./own-memory.ts";

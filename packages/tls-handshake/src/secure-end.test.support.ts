@@ -12,6 +12,7 @@ export interface EndOptions {
   readonly credentials: Credentials;
   readonly alpn?: string;
   readonly verifyPeer?: HandshakeOptions["verifyPeer"];
+  readonly resumeKey?: string;
 }
 
 /** One end of a connection as a driver runs it, over whatever carries its bytes. */
@@ -28,13 +29,16 @@ export class SecureEnd {
   /** How the records failed. */
   failure: { readonly alert: number; readonly why: string } | null = null;
   peerChainDer: readonly Uint8Array[] = [];
+  /** Null until the handshake is done. */
+  resumed: boolean | null = null;
   /** After each `receive`. */
   onChange: () => void = () => {};
 
   constructor(engine: TlsEngine, o: EndOptions, send: (bytes: Uint8Array) => void) {
     this.#send = send;
-    const { role, credentials, alpn = "h2", verifyPeer = () => null } = o;
-    this.#handshake = engine.handshake({ role, credentials, alpn, verifyPeer });
+    const { role, credentials, alpn = "h2", verifyPeer = () => null, resumeKey } = o;
+    const key = resumeKey === undefined ? {} : { resumeKey };
+    this.#handshake = engine.handshake({ role, credentials, alpn, verifyPeer, ...key });
     if (role === "client") this.#took(this.#handshake.step(null));
   }
 
@@ -96,6 +100,7 @@ export class SecureEnd {
     }
     this.records = step.records;
     this.peerChainDer = step.peerChainDer;
+    this.resumed = step.resumed;
     this.#open(new Uint8Array(0));
   }
 

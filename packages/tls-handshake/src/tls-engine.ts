@@ -2,6 +2,7 @@ import type { Credentials, CredentialsOptions } from "@lateen/datapath";
 import { Code, MeshError } from "@lateen/errors";
 import { type TlsContext, TlsLibrary } from "@lateen/linux";
 import { type PeerQuestion, judgePeer } from "./judge-peer.ts";
+import { Resumption } from "./resumption.ts";
 import { SeenCertificates } from "./seen-certificates.ts";
 import { signatureCheck } from "./signature-check.ts";
 import { TlsCredentials } from "./tls-credentials.ts";
@@ -14,6 +15,13 @@ export interface TlsEngineOptions {
   readonly groups?: string;
   /** Suites in OpenSSL's names, best first. */
   readonly suites?: string;
+  /**
+   * Whether sessions are resumed: those of servers for whoever has a ticket of theirs, those of clients where `resumeKey` is given.
+   * Default: true.
+   */
+  readonly resume?: boolean;
+  /** Secret of the tickets. Engines that have the same, as threads of one process do, take each other's. Random when absent. */
+  readonly ticketSecret?: Uint8Array;
 }
 
 /** Contexts kept, of some 70 KiB each; credentials of which none is kept get another, in half a millisecond, when used again. */
@@ -24,6 +32,7 @@ export class TlsEngine implements Disposable {
   readonly #library = new TlsLibrary();
   readonly #remembered: Pick<PeerQuestion, "parse" | "verify">;
   readonly #options: TlsEngineOptions;
+  readonly #resumption: Resumption | null;
   /** The least recently used first. */
   readonly #contexts = new Map<TlsCredentials, TlsContext>();
 
@@ -31,6 +40,18 @@ export class TlsEngine implements Disposable {
     this.#options = options;
     const seen = new SeenCertificates();
     this.#remembered = { parse: (der) => seen.parse(der), verify: signatureCheck() };
+    const { nowMs, ticketSecret: secret } = options;
+    const shared = (der: Uint8Array): Uint8Array => {
+      const parsed = seen.parse(der);
+      return parsed.ok ? parsed.value.der : der;
+    };
+    const how = { nowMs, shared, ...(secret === undefined ? {} : { secret }) };
+    this.#resumption = options.resume === false ? null : new Resumption(how);
+  }
+
+  /** What resumption keeps: sessions of clients, and connections that wait for one. */
+  get held(): { readonly sessions: number; readonly waiting: number } {
+    return this.#resumption?.held ?? { sessions: 0, waiting: 0 };
   }
 
   /** @throws MeshError BAD_INPUT when key, chain or roots cannot be used, or do not belong together */
@@ -45,19 +66,35 @@ export class TlsEngine implements Disposable {
     const { credentials, role, verifyPeer } = o;
     if (!(credentials instanceof TlsCredentials))
       throw new MeshError(Code.Bug, "Cannot use credentials: they were made by another data path");
-    const context = this.#contextOf(credentials);
+    const resumption = this.#resumption;
     const { roots } = credentials;
-    const connection = this.#library.connection({
-      context,
-      role,
-      alpn: [o.alpn],
-      judge: (chainDer) =>
-        judgePeer({ chainDer, role, roots, nowMs: this.#options.nowMs(), verifyPeer, ...this.#remembered }),
-    });
-    return new TlsHandshake(connection, o.alpn, context.tickets);
+    const owner =
+      role === "client" && o.resumeKey !== undefined ? { credentials, key: `${o.alpn} ${o.resumeKey}` } : null;
+    const offered = owner === null ? null : (resumption?.take(owner) ?? null);
+    try {
+      const connection = this.#library.connection({
+        context: this.#contextOf(credentials),
+        role,
+        alpn: [o.alpn],
+        judge: (chainDer) =>
+          judgePeer({ chainDer, role, roots, nowMs: this.#options.nowMs(), verifyPeer, ...this.#remembered }),
+        ...(offered === null ? {} : { offer: offered }),
+        ...(resumption === null ? {} : { tickets: resumption.keeper }),
+      });
+      if (owner === null || resumption === null) return new TlsHandshake(connection, o.alpn);
+      return new TlsHandshake(connection, o.alpn, {
+        done: (records) => resumption.awaitTicket(owner, connection, records, offered),
+        failed: () => {
+          if (offered !== null) resumption.failed(owner);
+        },
+      });
+    } finally {
+      offered?.session.free();
+    }
   }
 
   [Symbol.dispose](): void {
+    this.#resumption?.[Symbol.dispose]();
     for (const context of this.#contexts.values()) context.free();
     this.#contexts.clear();
     this.#library[Symbol.dispose]();
@@ -71,6 +108,7 @@ export class TlsEngine implements Disposable {
       this.#library.context({
         chainDer: credentials.chainDer,
         keyDer: credentials.keyDer,
+        ...(this.#resumption === null ? {} : { tickets: 1, ticketKeys: this.#resumption.ticketKeys(credentials) }),
         ...(groups === undefined ? {} : { groups }),
         ...(suites === undefined ? {} : { suites }),
       });

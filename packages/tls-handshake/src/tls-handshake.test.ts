@@ -19,16 +19,25 @@ function start(role: "client" | "server", o: Side = {}): TlsHandshake {
   return engine.handshake({ role, credentials, alpn: o.alpn ?? "h2", verifyPeer: o.verifyPeer ?? (() => null) });
 }
 
+interface Both {
+  readonly client: HandshakeStep;
+  readonly server: HandshakeStep;
+  /** What the server sent with its last step. */
+  readonly tickets: Uint8Array;
+}
+
 /** Carries bytes both ways until neither has any more. */
-function shake(client: TlsHandshake, server: TlsHandshake): { client: HandshakeStep; server: HandshakeStep } {
+function shake(client: TlsHandshake, server: TlsHandshake): Both {
   let c = client.step(null);
   let s = server.step(c.send);
+  let tickets: Uint8Array = Buffer.alloc(0);
   while (s.send.length > 0 || c.send.length > 0) {
     const toClient = s.send;
     c = c.t === "more" && toClient.length > 0 ? client.step(toClient) : { ...c, send: Buffer.alloc(0) };
     s = s.t === "more" && c.send.length > 0 ? server.step(c.send) : { ...s, send: Buffer.alloc(0) };
+    if (s.t === "done" && s.send.length > 0) tickets = s.send;
   }
-  return { client: c, server: s };
+  return { client: c, server: s, tickets };
 }
 
 function done(step: HandshakeStep): TlsRecords<Memory> {
@@ -48,6 +57,9 @@ describe("a handshake", () => {
     if (both.client.t !== "done" || both.server.t !== "done") throw new Error("not done");
     expect(both.client.peerChainDer.length).toBe(2);
     expect(both.server.peerChainDer.length).toBe(2);
+    const tickets = new Memory(both.tickets.length);
+    tickets.bytes.set(both.tickets);
+    expect(near.opener.open(tickets, 0, tickets.length)).toBe(Opened.Need);
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -106,7 +118,7 @@ test("a handshake that is done without a verdict on the peer is a failure", () =
     accepted: false,
     role: "server",
   };
-  const machine = new TlsHandshake(part as unknown as TlsConnection, "h2", 0);
+  const machine = new TlsHandshake(part as unknown as TlsConnection, "h2");
   const step = machine.step(null);
   expect(failure(step)).toBe("UNAVAILABLE tls handshake error: peer was not judged");
   expect(step.send.length).toBe(0);

@@ -1,10 +1,10 @@
 import type { SecureOptions } from "@lateen/datapath";
 import { Code, MeshError } from "@lateen/errors";
 import { Memory, type TlsConnection } from "@lateen/linux";
-import { Alert, OutputBlock, TlsRecords, outputBytes } from "@lateen/tls-records";
+import { Alert, HEADER_BYTES, OutputBlock, TlsRecords, outputBytes } from "@lateen/tls-records";
 import { recordPorts } from "./record-ports.ts";
 
-export type HandshakeOptions = Pick<SecureOptions, "role" | "credentials" | "alpn" | "verifyPeer">;
+export type HandshakeOptions = Pick<SecureOptions, "role" | "credentials" | "alpn" | "verifyPeer" | "resumeKey">;
 
 /** What a step came to. `send` goes to the peer in any case, after a failure too: it holds the alert. */
 export type HandshakeStep =
@@ -16,9 +16,20 @@ export type HandshakeStep =
       readonly records: TlsRecords<Memory>;
       /** Leaf first. */
       readonly peerChainDer: readonly Uint8Array[];
+      /** A session was resumed: the chain was shown in an earlier handshake, and judged again in this one. */
+      readonly resumed: boolean;
     }
   | { readonly t: "failed"; readonly send: Uint8Array; readonly error: MeshError };
 
+/** What becomes of a handshake beyond itself. */
+export interface Aftermath {
+  /** It is done. @returns whether the connection is somebody else's to free from here on */
+  readonly done: (records: TlsRecords<Memory>) => boolean;
+  /** It ended in another way, and no verdict on the peer is why. */
+  readonly failed: () => void;
+}
+
+const NO_AFTERMATH: Aftermath = { done: () => false, failed: () => undefined };
 const NOTHING = new Uint8Array(0);
 /** More than any handshake has, before it is done. */
 const MAX_BYTES = 131_072;
@@ -29,14 +40,17 @@ const MAX_BYTES = 131_072;
  */
 export class TlsHandshake {
   readonly #connection: TlsConnection;
-  readonly #tickets: number;
   readonly #alpn: string;
+  readonly #aftermath: Aftermath;
   #received = 0;
+  /** OpenSSL's objects are somebody else's to free. */
+  #kept = false;
+  #over = false;
 
-  constructor(connection: TlsConnection, alpn: string, tickets: number) {
+  constructor(connection: TlsConnection, alpn: string, aftermath: Aftermath = NO_AFTERMATH) {
     this.#connection = connection;
     this.#alpn = alpn;
-    this.#tickets = tickets;
+    this.#aftermath = aftermath;
   }
 
   /**
@@ -57,12 +71,13 @@ export class TlsHandshake {
 
   /** Lets go of OpenSSL's objects; `done` and `failed` have done so. Idempotent. */
   free(): void {
-    this.#connection.free();
+    this.#end(false);
+    if (!this.#kept) this.#connection.free();
   }
 
   #takeOver(send: Uint8Array): HandshakeStep {
     const connection = this.#connection;
-    const { role, clientSecret, serverSecret, peerChainDer } = connection;
+    const { role, clientSecret, serverSecret, peerChainDer, resumed } = connection;
     try {
       // However OpenSSL came here: without a verdict nobody has looked at the peer.
       if (!connection.accepted) return { t: "failed", send: NOTHING, error: handshakeError("peer was not judged") };
@@ -71,10 +86,15 @@ export class TlsHandshake {
         role,
         suite: connection.suite(),
         read: { secret: theirs, sequence: 0 },
-        write: { secret: mine, sequence: role === "server" ? this.#tickets : 0 },
+        // A server has sealed its tickets under these keys, and nothing else goes with them.
+        write: { secret: mine, sequence: role === "server" ? countRecords(send) : 0 },
         kept: connection.leftover(),
       });
-      if (connection.alpn() === this.#alpn) return { t: "done", send, records, peerChainDer };
+      if (connection.alpn() === this.#alpn) {
+        this.#end(true);
+        this.#kept = this.#aftermath.done(records);
+        return { t: "done", send, records, peerChainDer, resumed };
+      }
       const error = handshakeError(`peer did not agree to protocol "${this.#alpn}"`, Code.Denied);
       return { t: "failed", send: withAlert(send, records, Alert.NoApplicationProtocol), error };
     } finally {
@@ -82,11 +102,26 @@ export class TlsHandshake {
     }
   }
 
+  #end(done: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { refusal, thrown } = this.#connection;
+    if (!done && refusal === null && thrown === null) this.#aftermath.failed();
+  }
+
   #failure(): MeshError {
     const { refusal, thrown, why } = this.#connection;
     if (thrown !== null) return handshakeError("the peer could not be judged", Code.Bug, thrown);
     return refusal === null ? handshakeError(why) : handshakeError(refusal.why, Code.Denied);
   }
+}
+
+/** Records in bytes that hold nothing but whole ones. */
+function countRecords(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; count++)
+    at += HEADER_BYTES + ((bytes[at + 3]! << 8) | bytes[at + 4]!); // the header is there
+  return count;
 }
 
 /** The last flight and an alert behind it. */

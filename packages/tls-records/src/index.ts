@@ -13,7 +13,7 @@ export {
   SEALED_RECORD_BYTES,
   TAG_BYTES,
 } from "./record-format.ts";
-export { Opened, RecordOpener } from "./record-opener.ts";
+export { Opened, RecordOpener, type TicketReader } from "./record-opener.ts";
 export { RecordSealer } from "./record-sealer.ts";
 export { type CipherName, type HashName, SUITES, type Suite, suiteOf } from "./suites.ts";
 export { type Role, type TlsRecordsState, type TrafficState, readRecordsState } from "./records-state.ts";

@@ -1,4 +1,5 @@
 import { Alert, alertName } from "./alerts.ts";
+import { copyOf } from "./copy.ts";
 import { Message, type MessageCut, PostHandshake } from "./post-handshake.ts";
 import { type Block, ContentType, HEADER_BYTES, MAX_INNER, MAX_PROTECTED, TAG_BYTES } from "./record-format.ts";
 import type { RecordSealer } from "./record-sealer.ts";
@@ -20,6 +21,17 @@ export type Opened = (typeof Opened)[keyof typeof Opened];
 /** Records in a row that carry no content (empty ones, tickets, key updates) before the peer is held to be hostile. */
 const MAX_USELESS = 32;
 
+/** Wants the tickets that a server sends behind the handshake, before anything else: as records, the way they came. */
+export interface TicketReader {
+  /**
+   * The next record of handshake messages, as it was received; all of them are tickets.
+   * @returns whether it wants more; false ends it, as `end` does
+   */
+  read(record: Uint8Array): boolean;
+  /** There is nothing more for it: something else came, or the connection stands still, moves or is over. */
+  end(): void;
+}
+
 /** Opens one direction's records where they lie. @see RFC 8446 section 5 */
 export class RecordOpener<M extends Block> {
   readonly traffic: Traffic<M>;
@@ -35,6 +47,7 @@ export class RecordOpener<M extends Block> {
   useless: number;
   ended: boolean;
   #failed = false;
+  #tickets: TicketReader | null = null;
   readonly #messages: PostHandshake;
   readonly #sealer: RecordSealer<M>;
 
@@ -53,6 +66,18 @@ export class RecordOpener<M extends Block> {
     this.#messages = new PostHandshake(from.role, from.message);
     this.useless = from.useless;
     this.ended = from.ended;
+  }
+
+  /** Before the first record is opened. */
+  wantTickets(reader: TicketReader): void {
+    this.#tickets = reader;
+  }
+
+  /** Idempotent. */
+  endTickets(): void {
+    const reader = this.#tickets;
+    this.#tickets = null;
+    reader?.end();
   }
 
   messageCut(): MessageCut {
@@ -86,6 +111,7 @@ export class RecordOpener<M extends Block> {
     const { traffic } = this;
     const { bytes } = memory;
     const start = this.at + HEADER_BYTES;
+    const asItCame = this.#tickets === null ? null : copyOf(bytes, this.at, start + length);
     if (length <= TAG_BYTES || !traffic.cipher.open(memory, this.at, length, traffic.sequence)) {
       bytes.fill(0, start, start + length); // what did not verify is not to be read by anyone
       this.#fail(Alert.BadRecordMac, "record does not verify");
@@ -100,8 +126,20 @@ export class RecordOpener<M extends Block> {
     }
     while (last >= start && bytes[last] === 0) last -= 1;
     const type = last < start ? 0 : bytes[last]!;
+    if (asItCame !== null && type !== ContentType.Handshake) this.endTickets();
     if (type === ContentType.ApplicationData && !this.#messages.cut) return this.#content(start, last);
-    return this.#control(bytes, type, start, last);
+    const { sequence } = traffic;
+    const looked = this.#control(bytes, type, start, last);
+    if (asItCame !== null) this.#passOn(asItCame, sequence);
+    return looked;
+  }
+
+  /** A record after which the keys have changed, or that was refused, was more than tickets. */
+  #passOn(record: Uint8Array, sequence: number): void {
+    const reader = this.#tickets;
+    if (reader === null) return;
+    if (this.#failed || this.traffic.sequence !== sequence) this.endTickets();
+    else if (!reader.read(record)) this.endTickets();
   }
 
   #content(from: number, to: number): boolean {

@@ -112,6 +112,7 @@ export class TlsRecords<M extends Block> {
   /** The state as plain data, copied. Nothing may be open in an output block: `flush` first. */
   state(): TlsRecordsState {
     const { sealer, opener } = this;
+    opener.endTickets();
     const of = (t: Traffic<M>): TrafficState => ({ secret: copyOf(t.secret), sequence: t.sequence });
     return {
       version: 1,
@@ -133,6 +134,7 @@ export class TlsRecords<M extends Block> {
    * that stand still; making them anew costs some microseconds.
    */
   rest(): void {
+    this.opener.endTickets();
     this.sealer.traffic.rest();
     this.opener.traffic.rest();
     if (this.#keptBytes === 0) this.#kept = NOTHING;
@@ -140,6 +142,7 @@ export class TlsRecords<M extends Block> {
 
   /** Wipes the secrets and frees both ciphers; of no use afterwards. Idempotent. */
   free(): void {
+    this.opener.endTickets();
     this.sealer.traffic.free();
     this.opener.traffic.free();
     this.#kept = NOTHING;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import process from "node:process";
 import { formatIdentity } from "@lateen/identity";
@@ -50,6 +51,7 @@ export interface PodState {
 
 /** How long a pod's listeners stay with the predecessor while its certificate is fetched here. */
 const CERTIFICATE_WAIT_MS = 2_000;
+const TICKET_SECRET_BYTES = 32;
 
 /** Pauses between attempts to reach the CNI agent (dataplane 3.3). */
 const agentBackoff = (): ReturnType<typeof createBackoff> =>
@@ -198,7 +200,13 @@ export class ControlThread implements AsyncDisposable {
     const logFormat = config.env.LOG_FORMAT === "json" ? "json" : "text";
     return new DataThreads(
       { count: threads, driver: dataPathDriver(config.env.LATEEN_DATA_PATH, process) },
-      { config: config.data, logFormat, levels, stateFormatModule },
+      {
+        config: config.data,
+        logFormat,
+        levels,
+        stateFormatModule,
+        ticketSecret: config.env.LATEEN_TLS_RESUMPTION ? randomBytes(TICKET_SECRET_BYTES) : null,
+      },
       {
         wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),
         log: (lines) => writeLine(lines.join("\n"), lines.length),

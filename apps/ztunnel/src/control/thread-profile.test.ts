@@ -7,7 +7,13 @@ import { ThreadProfile } from "./thread-profile.ts";
 
 const config = parseConfig({});
 if (!config.ok) throw config.error;
-const start = { config: config.value.data, logFormat: "text", levels: new Map(), stateFormatModule: null } as const;
+const start = {
+  config: config.value.data,
+  logFormat: "text",
+  levels: new Map(),
+  stateFormatModule: null,
+  ticketSecret: null,
+} as const;
 const ignore = { wantIdentity: () => undefined, log: () => undefined, moving: () => undefined };
 
 for (const driver of ["fast", "portable"] as const)

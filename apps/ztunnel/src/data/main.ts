@@ -45,7 +45,12 @@ if (bell === null) {
     throw error;
   };
   setOwnSlice(SLICE_MICROS); // refused or not known, it works the same, a little later under load
-  const path = new FastDataPath({ onFault: (error) => fault(error) });
+  const { ticketSecret } = start;
+  const path = new FastDataPath({
+    onFault: (error) => fault(error),
+    resume: ticketSecret !== null,
+    ...(ticketSecret === null ? {} : { ticketSecret }),
+  });
   const rest = (): void => {
     path.releaseSpare();
     collectGarbage();

@@ -225,6 +225,7 @@ export class PodTunnels {
         alpn: "h2",
         timeoutMs: HANDSHAKE_TIMEOUT_MS,
         verifyPeer,
+        resumeKey: [formatSocketAddress(stream.remote), ...expected].join("\0"),
       } as const;
       cancel = path.secure(stream, options, (secured) => done(this.#wrap(secured), secured.ok ? secured.value : null));
     });

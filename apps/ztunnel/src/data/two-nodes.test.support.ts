@@ -182,7 +182,7 @@ export class Node {
         watch: null,
         stateFormat: STATE_FORMAT,
       },
-      { config: config.value.data, logFormat: "text", levels: new Map(), stateFormatModule: null },
+      { config: config.value.data, logFormat: "text", levels: new Map(), stateFormatModule: null, ticketSecret: null },
     );
   }
 

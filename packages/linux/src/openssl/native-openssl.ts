@@ -15,6 +15,13 @@ export interface AlpnOffer {
   readonly length: number;
 }
 
+/** The arguments of OpenSSL's callback that says whether a session is resumed. */
+export interface OfferedTicket {
+  readonly session: Pointer;
+  /** What decrypting it came to, an SSL_TICKET_STATUS. */
+  readonly status: number;
+}
+
 /** An address inside C's memory or this package's; as numbers they are exact, below 2^53. */
 export type Pointer = number;
 
@@ -52,6 +59,10 @@ export interface NativeOpenssl {
   readonly ctxSetOptions: (ctx: Pointer, options: number) => number;
   readonly ctxSetCiphersuites: (ctx: Pointer, text: Bytes) => number;
   readonly ctxSetNumTickets: (ctx: Pointer, count: number) => number;
+  readonly ctxSetSessionIdContext: (ctx: Pointer, name: Bytes, length: number) => number;
+  readonly ctxSetTicketCallback: (ctx: Pointer, generate: Pointer, decrypted: Pointer, argument: Pointer) => number;
+  readonly ctxSetTimeout: (ctx: Pointer, seconds: number) => number;
+  readonly ctxSetMaxEarlyData: (ctx: Pointer, bytes: number) => number;
   readonly ctxSetVerify: (ctx: Pointer, mode: number, callback: Pointer) => void;
   readonly ctxSetCertVerifyCallback: (ctx: Pointer, callback: Pointer, argument: Pointer) => void;
   readonly ctxSetKeylogCallback: (ctx: Pointer, callback: Pointer) => void;
@@ -86,6 +97,21 @@ export interface NativeOpenssl {
   readonly bioRead: (bio: Pointer, data: Bytes, length: number) => number;
   readonly bioPending: (bio: Pointer) => number;
 
+  readonly sslSetNumTickets: (ssl: Pointer, count: number) => number;
+  readonly sslSetSession: (ssl: Pointer, session: Pointer) => number;
+  /** Borrowed. */
+  readonly sslGetSession: (ssl: Pointer) => Pointer;
+  /** With a reference of its own. */
+  readonly sslTakeSession: (ssl: Pointer) => Pointer;
+  readonly sslSessionReused: (ssl: Pointer) => number;
+  readonly sslRead: (ssl: Pointer, data: Bytes, length: number) => number;
+  readonly sslSetShutdown: (ssl: Pointer, mode: number) => void;
+  readonly sessionFree: (session: Pointer) => void;
+  readonly sessionIsResumable: (session: Pointer) => number;
+  readonly sessionLifetimeSec: (session: Pointer) => number;
+  readonly sessionSetTicketData: (session: Pointer, data: Bytes, length: number) => number;
+  readonly sessionTicketData: (session: Pointer, data: Pointer, length: Pointer) => number;
+
   readonly decodeX509: (x: Pointer, at: Pointer, length: number) => Pointer;
   readonly encodeX509: (x: Pointer, at: Pointer) => number;
   readonly x509Free: (x: Pointer) => void;
@@ -100,6 +126,7 @@ export interface NativeOpenssl {
   readonly keylogCallback: (run: (ssl: Pointer, line: string) => void) => Callback;
   readonly verifyCallback: (run: (storeCtx: Pointer) => number) => Callback;
   readonly alpnCallback: (run: (offer: AlpnOffer) => number) => Callback;
+  readonly ticketCallback: (run: (offered: OfferedTicket) => number) => Callback;
 }
 
 type Func = (
@@ -135,6 +162,10 @@ function contexts(f: Func) {
     ctxSetOptions: f("SSL_CTX_set_options", "uint64", "uint64", "uint64"),
     ctxSetCiphersuites: f("SSL_CTX_set_ciphersuites", "int", "uint64", "void *"),
     ctxSetNumTickets: f("SSL_CTX_set_num_tickets", "int", "uint64", "uint64"),
+    ctxSetSessionIdContext: f("SSL_CTX_set_session_id_context", "int", "uint64", "void *", "uint"),
+    ctxSetTicketCallback: f("SSL_CTX_set_session_ticket_cb", "int", "uint64", "uint64", "uint64", "uint64"),
+    ctxSetTimeout: f("SSL_CTX_set_timeout", "int64", "uint64", "int64"),
+    ctxSetMaxEarlyData: f("SSL_CTX_set_max_early_data", "int", "uint64", "uint32"),
     ctxSetVerify: f("SSL_CTX_set_verify", "void", "uint64", "int", "uint64"),
     ctxSetCertVerifyCallback: f("SSL_CTX_set_cert_verify_callback", "void", "uint64", "uint64", "uint64"),
     ctxSetKeylogCallback: f("SSL_CTX_set_keylog_callback", "void", "uint64", "uint64"),
@@ -168,6 +199,23 @@ function connections(f: Func) {
   };
 }
 
+function sessions(f: Func) {
+  return {
+    sslSetNumTickets: f("SSL_set_num_tickets", "int", "uint64", "uint64"),
+    sslSetSession: f("SSL_set_session", "int", "uint64", "uint64"),
+    sslGetSession: f("SSL_get_session", "uint64", "uint64"),
+    sslTakeSession: f("SSL_get1_session", "uint64", "uint64"),
+    sslSessionReused: f("SSL_session_reused", "int", "uint64"),
+    sslRead: f("SSL_read", "int", "uint64", "void *", "int"),
+    sslSetShutdown: f("SSL_set_shutdown", "void", "uint64", "int"),
+    sessionFree: f("SSL_SESSION_free", "void", "uint64"),
+    sessionIsResumable: f("SSL_SESSION_is_resumable", "int", "uint64"),
+    sessionLifetimeSec: f("SSL_SESSION_get_ticket_lifetime_hint", "uint64", "uint64"),
+    sessionSetTicketData: f("SSL_SESSION_set1_ticket_appdata", "int", "uint64", "void *", "uint64"),
+    sessionTicketData: f("SSL_SESSION_get0_ticket_appdata", "int", "uint64", "uint64", "uint64"),
+  };
+}
+
 function certificates(f: Func) {
   return {
     decodeX509: f("d2i_X509", "uint64", "uint64", "uint64", "int64"),
@@ -194,17 +242,23 @@ function bindAll(): NativeOpenssl {
       return { address: Number(koffi.address(registered)), unregister: () => koffi.unregister(registered) };
     };
   };
+  const ticket = callback("int", "uint64", "uint64", "uint64", "uint64", "int", "uint64");
   const alpn = callback("int", "uint64", "uint64", "uint64", "uint64", "uint", "uint64");
   return {
     ...ciphers(f),
     ...contexts(f),
     ...connections(f),
+    ...sessions(f),
     ...certificates(f),
     keylogCallback: callback("void", "uint64", "str"),
     verifyCallback: callback("int", "uint64", "uint64"),
     alpnCallback: (run) =>
       alpn((_ssl: Pointer, out: Pointer, outLength: Pointer, offered: Pointer, length: number) =>
         run({ out, outLength, offered, length }),
+      ),
+    ticketCallback: (run) =>
+      ticket((_ssl: Pointer, session: Pointer, _name: Pointer, _nameLength: number, status: number) =>
+        run({ session, status }),
       ),
   };
 }

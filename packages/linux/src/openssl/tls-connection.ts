@@ -4,8 +4,10 @@ import { checkBytes } from "../checks.ts";
 import { Memory } from "../memory.ts";
 import { type Pointer, openssl } from "./native-openssl.ts";
 import { opensslBug, takeOpensslError } from "./openssl-error.ts";
-import { type TlsContext, encodeProtocols } from "./tls-context.ts";
 import type { Refusal } from "./refusal.ts";
+import { MAX_TICKET_DATA, type OfferedSession, type TicketKeeper } from "./resumption.ts";
+import { type TlsContext, encodeProtocols } from "./tls-context.ts";
+import { TlsSession } from "./tls-session.ts";
 
 export interface TlsConnectionOptions {
   readonly context: TlsContext;
@@ -14,15 +16,25 @@ export interface TlsConnectionOptions {
   readonly alpn: readonly string[];
   /**
    * Judges the peer's certificates, leaf first, inside the handshake; nothing else has judged them but that the peer holds the
-   * leaf's key. What it throws refuses.
+   * leaf's key, or held it in the handshake that a session goes back to. What it throws refuses. A session of whose peer it says no is
+   * not resumed: it is asked again for what the peer shows in a full handshake.
    */
   readonly judge: (chainDer: readonly Uint8Array[]) => Refusal | null;
+  /** A client's. */
+  readonly offer?: OfferedSession;
+  /** A server's, of a context with tickets; without it none is sent, and none is taken. */
+  readonly tickets?: TicketKeeper;
 }
 
 const WANT_READ = 2;
+/** SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN: a connection that is freed without them takes its sessions with it. */
+const SHUT_DOWN = 1 | 2;
 const MAX_INPUT = 0x7fff_ffff;
 const MAX_OUTPUT = 1024 * 1024;
 const HEX_SECRET = /^(?:CLIENT|SERVER)_TRAFFIC_SECRET_0 [0-9a-f]{64} ([0-9a-f]{64}|[0-9a-f]{96})$/i;
+
+/** Where content would go that is not there. */
+const NOWHERE = Buffer.alloc(1);
 
 /** Sets the connection that callbacks belong to while OpenSSL runs. */
 export type During = (connection: TlsConnection, run: () => number) => number;
@@ -32,11 +44,13 @@ export class TlsConnection {
   readonly role: "client" | "server";
   /** Own protocols as ALPN has them. */
   readonly protocols: Buffer;
-  /** The peer's certificates, leaf first, once judged. */
+  /** The peer's certificates, leaf first, once judged; of a resumed session those of the handshake that it goes back to. */
   peerChainDer: readonly Uint8Array[] = [];
   refusal: Refusal | null = null;
   /** The judge was asked, and accepted. A handshake that is done without this must not be used. */
   accepted = false;
+  /** After "done": nobody has shown a certificate, both have gone on with a session. */
+  resumed = false;
   /** What the judge has thrown; the peer was refused. */
   thrown: unknown = null;
   /** After "failed": in words, lower case. */
@@ -47,6 +61,9 @@ export class TlsConnection {
   readonly #ssl = openssl();
   readonly #judge: TlsConnectionOptions["judge"];
   readonly #during: During;
+  readonly #tickets: TicketKeeper | null;
+  /** The certificates of the session that may be resumed, accepted by the judge in this handshake. */
+  #resumable: readonly Uint8Array[] | null = null;
   #pointer: Pointer;
   #readBio: Pointer = 0;
   #writeBio: Pointer = 0;
@@ -56,10 +73,12 @@ export class TlsConnection {
     this.protocols = encodeProtocols(o.alpn);
     this.#judge = o.judge;
     this.#during = during;
+    this.#tickets = o.tickets ?? null;
     this.#pointer = this.#ssl.sslNew(o.context.pointer);
     if (this.#pointer === 0) throw opensslBug("SSL_new");
     try {
       this.#setUp();
+      if (o.offer !== undefined) this.#offer(o.offer);
     } catch (e) {
       this.free();
       throw e;
@@ -79,7 +98,10 @@ export class TlsConnection {
     }
     ssl.errClear(); // the queue is shared with node:crypto, and what is in it would pass for an error of ours
     const result = this.#during(this, () => ssl.sslDoHandshake(pointer));
-    if (result === 1) return "done";
+    if (result === 1) {
+      this.#conclude(pointer);
+      return "done";
+    }
     if (ssl.sslGetError(pointer, result) === WANT_READ) return "more";
     this.why = takeOpensslError() || "handshake failed";
     return "failed";
@@ -122,7 +144,48 @@ export class TlsConnection {
     this.peerChainDer = chain;
     this.refusal = this.#judge(chain);
     this.accepted = this.refusal === null;
+    if (this.accepted && this.role === "server") this.#writeTicket(chain);
     return this.refusal;
+  }
+
+  /**
+   * For `TlsLibrary` only.
+   * @param data what a ticket says that this server has once sent, to whoever sends it now
+   * @returns whether the session is resumed; otherwise the peer has to show who it is
+   */
+  mayResume(data: Uint8Array): boolean {
+    const chain = this.#tickets?.read(data) ?? null;
+    this.#resumable = chain !== null && this.#judge(chain) === null ? chain : null;
+    return this.#resumable !== null;
+  }
+
+  /** For `TlsLibrary` only: a ticket that was looked at before is not the one to resume. */
+  forgetTicket(): void {
+    this.#resumable = null;
+  }
+
+  /**
+   * Reads a record that came behind a client's handshake, of whose content it is known that it is tickets. It must be given every
+   * such record, in order, up to the one with the ticket, and no other.
+   * @returns null when the ticket is not complete, or there is none
+   */
+  takeSession(record: Uint8Array): TlsSession | null {
+    const ssl = this.#ssl;
+    const pointer = this.#live();
+    checkBytes("record", record, MAX_INPUT);
+    if (ssl.bioWrite(this.#readBio, record, record.byteLength) !== record.byteLength) throw opensslBug("BIO_write");
+    ssl.errClear();
+    const before = ssl.sslGetSession(pointer);
+    const result = this.#during(this, () => ssl.sslRead(pointer, NOWHERE, NOWHERE.length));
+    const idle = result <= 0 && ssl.sslGetError(pointer, result) === WANT_READ;
+    ssl.errClear();
+    if (!idle || ssl.sslGetSession(pointer) === before) return null; // each ticket makes a session of its own
+    const session = ssl.sslTakeSession(pointer);
+    if (session === 0) return null;
+    ssl.sslSetShutdown(pointer, SHUT_DOWN);
+    if (ssl.sessionIsResumable(session) === 1) return new TlsSession(session);
+    ssl.sessionFree(session);
+    return null;
   }
 
   /** For `TlsLibrary` only. @param line of OpenSSL's key log; secrets other than those of the traffic are passed over */
@@ -140,6 +203,44 @@ export class TlsConnection {
     if (pointer !== 0) this.#ssl.sslFree(pointer); // with both BIOs
     this.clientSecret.fill(0);
     this.serverSecret.fill(0);
+  }
+
+  /** In a resumed handshake nobody has shown certificates: what counts is the verdict on those of the session. */
+  #conclude(pointer: Pointer): void {
+    this.resumed = this.#ssl.sslSessionReused(pointer) === 1;
+    if (!this.resumed) return;
+    this.accepted = this.#resumable !== null;
+    this.peerChainDer = this.#resumable ?? [];
+  }
+
+  #offer({ session, chainDer }: OfferedSession): void {
+    try {
+      if (this.#judge(chainDer) !== null) return;
+    } catch {
+      return; // it says so again to the peer's certificates
+    }
+    this.#ssl.errClear();
+    if (this.#ssl.sslSetSession(this.#pointer, session.pointer) !== 1) throw opensslBug("SSL_set_session");
+    this.#resumable = chainDer;
+  }
+
+  #writeTicket(chain: readonly Uint8Array[]): void {
+    const ssl = this.#ssl;
+    const pointer = this.#live();
+    const data = this.#ticketData(chain);
+    const session = ssl.sslGetSession(pointer);
+    if (data !== null && session !== 0 && ssl.sessionSetTicketData(session, data, data.byteLength) === 1) return;
+    ssl.sslSetNumTickets(pointer, 0);
+  }
+
+  #ticketData(chain: readonly Uint8Array[]): Uint8Array | null {
+    try {
+      const data = this.#tickets?.write(chain) ?? null;
+      if (data !== null) checkBytes("ticket data", data, MAX_TICKET_DATA);
+      return data;
+    } catch {
+      return null; // the handshake goes well without a ticket
+    }
   }
 
   #setUp(): void {

@@ -11,6 +11,7 @@ const SET_MAX_VERSION = 124;
 const SET_GROUPS = 92;
 const SET_SESSION_CACHE = 44;
 const SET_MAX_CERT_LIST = 51;
+const SET_TICKET_KEYS = 59;
 const ADD_CHAIN_CERTIFICATE = 89;
 const TLS_1_3 = 0x304;
 /** Peer's certificate wanted, and its absence an error. */
@@ -23,6 +24,12 @@ export const DEFAULT_SUITES = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS
 export const DEFAULT_GROUPS = "X25519:P-256";
 /** Of a peer's certificates together. */
 const MAX_CHAIN_BYTES = 65_536;
+/** Tells our sessions from those of other programs; OpenSSL refuses to resume one without it. */
+const SESSION_CONTEXT = Buffer.from("lateen");
+/** A name of 16 bytes, then two keys of 32. */
+export const TICKET_KEYS_BYTES = 80;
+/** For how long a ticket is good, as told to clients and as held to. */
+export const TICKET_LIFETIME_SEC = 3600;
 
 export interface TlsContextOptions {
   /** Leaf first, then intermediates. */
@@ -33,8 +40,10 @@ export interface TlsContextOptions {
   readonly suites?: string;
   /** In OpenSSL's names, best first; `X25519MLKEM768` is one. */
   readonly groups?: string;
-  /** Session tickets that a server sends after each handshake. */
+  /** Session tickets that a server sends after each full handshake (one after a resumed one); 0 by default. */
   readonly tickets?: number;
+  /** `TICKET_KEYS_BYTES` under which a server encrypts its tickets; random, and of this context alone, when absent. */
+  readonly ticketKeys?: Uint8Array;
 }
 
 /** Addresses of the callbacks, see `TlsLibrary`. */
@@ -42,26 +51,25 @@ export interface ContextCallbacks {
   readonly keylog: Pointer;
   readonly verify: Pointer;
   readonly alpn: Pointer;
+  readonly ticket: Pointer;
 }
 
 /**
- * Own certificate and key, and the rules of a handshake: TLS 1.3 only, both sides show a certificate, no session is kept.
- * Serves both roles and any number of connections. Free it; connections made before live on.
+ * Own certificate and key, and the rules of a handshake: TLS 1.3 only, both sides show a certificate, or resume a session in
+ * which they did, with a new key exchange and without early data. Serves both roles and any number of connections. Free it; connections made before live on.
  */
 export class TlsContext {
   readonly #ssl = openssl();
   #pointer: Pointer;
-  /** Tickets that a server of this context sends: records of their own, before its first content. */
-  readonly tickets: number;
 
   /** @throws MeshError BAD_INPUT when chain or key cannot be used, or do not belong together */
   constructor(o: TlsContextOptions, callbacks: ContextCallbacks) {
-    this.tickets = o.tickets ?? 0;
     this.#ssl.errClear();
     this.#pointer = this.#ssl.ctxNew(this.#ssl.tlsMethod());
     if (this.#pointer === 0) throw opensslBug("SSL_CTX_new");
     try {
       this.#setRules(o);
+      this.#setTickets(o);
       this.#setCallbacks(callbacks);
       this.#useChain(o.chainDer);
       this.#useKey(o.keyDer);
@@ -92,13 +100,29 @@ export class TlsContext {
     const fits =
       ssl.ctxCtrl(ctx, SET_MIN_VERSION, TLS_1_3, 0) === 1 &&
       ssl.ctxCtrl(ctx, SET_MAX_VERSION, TLS_1_3, 0) === 1 &&
-      ssl.ctxSetNumTickets(ctx, this.tickets) === 1;
+      ssl.ctxSetMaxEarlyData(ctx, 0) === 1;
     if (!fits) throw opensslBug("SSL_CTX_ctrl");
     if (ssl.ctxSetCiphersuites(ctx, suites) !== 1) throw unusable("the suites are unknown");
     if (ssl.ctxCtrlText(ctx, SET_GROUPS, 0, groups) !== 1) throw unusable("the groups are unknown");
     ssl.ctxCtrl(ctx, SET_SESSION_CACHE, 0, 0);
     ssl.ctxCtrl(ctx, SET_MAX_CERT_LIST, MAX_CHAIN_BYTES, 0);
     ssl.ctxSetOptions(ctx, OP_NO_CERTIFICATE_COMPRESSION + OP_CIPHER_SERVER_PREFERENCE);
+  }
+
+  #setTickets(o: TlsContextOptions): void {
+    const ssl = this.#ssl;
+    const ctx = this.#pointer;
+    const { ticketKeys } = o;
+    ssl.ctxSetTimeout(ctx, TICKET_LIFETIME_SEC);
+    const fits =
+      ssl.ctxSetNumTickets(ctx, o.tickets ?? 0) === 1 &&
+      ssl.ctxSetSessionIdContext(ctx, SESSION_CONTEXT, SESSION_CONTEXT.length) === 1;
+    if (!fits) throw opensslBug("SSL_CTX_set_num_tickets");
+    if (ticketKeys === undefined) return;
+    checkBytes("ticket keys", ticketKeys);
+    if (ticketKeys.byteLength !== TICKET_KEYS_BYTES)
+      throw new MeshError(Code.Bug, "Cannot use ticket keys: wrong length");
+    if (ssl.ctxCtrlText(ctx, SET_TICKET_KEYS, TICKET_KEYS_BYTES, ticketKeys) !== 1) throw opensslBug("SSL_CTX_ctrl");
   }
 
   #setCallbacks(callbacks: ContextCallbacks): void {
@@ -108,6 +132,7 @@ export class TlsContext {
     ssl.ctxSetCertVerifyCallback(ctx, callbacks.verify, 0);
     ssl.ctxSetKeylogCallback(ctx, callbacks.keylog);
     ssl.ctxSetAlpnSelectCallback(ctx, callbacks.alpn, 0);
+    if (ssl.ctxSetTicketCallback(ctx, 0, callbacks.ticket, 0) !== 1) throw opensslBug("SSL_CTX_set_session_ticket_cb");
   }
 
   #useChain(chain: readonly Uint8Array[]): void {

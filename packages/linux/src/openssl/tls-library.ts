@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import { Code, MeshError } from "@lateen/errors";
 import { Memory } from "../memory.ts";
-import { type AlpnOffer, type Callback, type Pointer, openssl } from "./native-openssl.ts";
+import { type AlpnOffer, type Callback, type OfferedTicket, type Pointer, openssl } from "./native-openssl.ts";
 import { REFUSAL } from "./refusal.ts";
+import { MAX_TICKET_DATA, TICKET_IGNORED, TICKET_USED, decrypted } from "./resumption.ts";
 import { TlsConnection, type TlsConnectionOptions } from "./tls-connection.ts";
 import { TlsContext, type TlsContextOptions } from "./tls-context.ts";
 
@@ -28,6 +29,7 @@ export class TlsLibrary implements Disposable {
   readonly #keylog: Callback;
   readonly #verify: Callback;
   readonly #alpn: Callback;
+  readonly #ticket: Callback;
   #current: TlsConnection | null = null;
   #open = true;
 
@@ -35,13 +37,14 @@ export class TlsLibrary implements Disposable {
     this.#keylog = this.#ssl.keylogCallback((_ssl, line) => this.#onKeylog(line));
     this.#verify = this.#ssl.verifyCallback((storeCtx) => this.#onVerify(storeCtx));
     this.#alpn = this.#ssl.alpnCallback((offer) => this.#onAlpn(offer));
+    this.#ticket = this.#ssl.ticketCallback((offered) => this.#onTicket(offered));
   }
 
   /** @throws MeshError BAD_INPUT when chain or key cannot be used, or do not belong together */
   context(o: TlsContextOptions): TlsContext {
     this.#checkOpen();
-    const { address: keylog } = this.#keylog;
-    return new TlsContext(o, { keylog, verify: this.#verify.address, alpn: this.#alpn.address });
+    const [keylog, verify] = [this.#keylog.address, this.#verify.address];
+    return new TlsContext(o, { keylog, verify, alpn: this.#alpn.address, ticket: this.#ticket.address });
   }
 
   connection(o: TlsConnectionOptions): TlsConnection {
@@ -52,7 +55,7 @@ export class TlsLibrary implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const callback of [this.#keylog, this.#verify, this.#alpn]) callback.unregister();
+    for (const callback of [this.#keylog, this.#verify, this.#alpn, this.#ticket]) callback.unregister();
   }
 
   /** Callbacks belong to the connection whose call into OpenSSL is running. */
@@ -119,6 +122,29 @@ export class TlsLibrary implements Disposable {
     } catch {
       return ALPN_FATAL; // an exception would come out as 0, which is consent
     }
+  }
+
+  /** Never refuses: whoever may not resume goes through a full handshake, and is refused there. */
+  #onTicket({ session, status }: OfferedTicket): number {
+    try {
+      this.#current?.forgetTicket();
+      if (!decrypted(status)) return TICKET_IGNORED;
+      const data = this.#ticketData(session);
+      return data !== null && this.#current?.mayResume(data) === true ? TICKET_USED : TICKET_IGNORED;
+    } catch {
+      return TICKET_IGNORED;
+    }
+  }
+
+  #ticketData(session: Pointer): Uint8Array | null {
+    const { bytes, address } = this.#scratch;
+    bytes.fill(0, 0, 2 * POINTER_BYTES);
+    if (this.#ssl.sessionTicketData(session, address, address + POINTER_BYTES) !== 1) return null;
+    const from = Number(bytes.readBigUInt64LE(0));
+    const length = Number(bytes.readBigUInt64LE(POINTER_BYTES));
+    if (from === 0 || length === 0 || length > MAX_TICKET_DATA) return null;
+    this.#ssl.memcpy(address + 2 * POINTER_BYTES, from, length);
+    return Uint8Array.from(bytes.subarray(2 * POINTER_BYTES, 2 * POINTER_BYTES + length));
   }
 
   #checkOpen(): void {
