@@ -37,37 +37,45 @@ function parseV4(text: string): Uint8Array | null {
   return part === 4 ? out : null;
 }
 
-/** Groups of one side of `::`; only the last side of an address may end in a dotted quad. */
-function parseGroups(text: string, quad: "quad" | "no quad"): number[] | null {
-  if (text === "") return [];
-  const out: number[] = [];
-  const groups = text.split(":");
-  for (const [i, g] of groups.entries()) {
-    if (quad === "quad" && i === groups.length - 1 && g.includes(".")) {
-      const v4 = parseV4(g);
-      if (v4 === null) return null;
-      out.push((v4[0]! << 8) | v4[1]!, (v4[2]! << 8) | v4[3]!);
-    } else {
-      if (!/^[0-9a-fA-F]{1,4}$/.test(g)) return null;
-      out.push(Number.parseInt(g, 16));
-    }
-  }
-  return out;
+const COLON = 0x3a;
+
+/** @returns the value of a hexadecimal digit, -1 for any other character */
+function hexDigit(c: number): number {
+  if (c >= 0x30 && c <= 0x39) return c - 0x30;
+  const lower = c | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : -1;
 }
 
+/** Digit by digit as well. Only the end of an address may be a dotted quad. */
 function parseV6(text: string): Uint8Array | null {
-  const gap = text.indexOf("::");
-  if (gap !== text.lastIndexOf("::")) return null;
-  const head = gap < 0 ? parseGroups(text, "quad") : parseGroups(text.slice(0, gap), "no quad");
-  const tail = gap < 0 ? [] : parseGroups(text.slice(gap + 2), "quad");
-  if (head === null || tail === null) return null;
-  const missing = 8 - head.length - tail.length;
-  if (gap < 0 ? missing !== 0 : missing < 1) return null;
   const out = new Uint8Array(16);
-  for (const [i, g] of [...head, ...new Array<number>(Math.max(missing, 0)).fill(0), ...tail].entries()) {
-    out[2 * i] = g >> 8;
-    out[2 * i + 1] = g & 0xff;
+  let at = 0; // bytes so far
+  let gap = text.startsWith("::") ? 0 : -1; // of which stand before the `::`
+  for (let i = gap === 0 ? 2 : 0; i < text.length;) {
+    const from = i;
+    let group = 0;
+    for (let digit; i < text.length && (digit = hexDigit(text.charCodeAt(i))) >= 0; i++) group = (group << 4) | digit;
+    if (text.charCodeAt(i) === DOT) {
+      const v4 = at > 12 ? null : parseV4(text.slice(from));
+      if (v4 === null) return null;
+      out.set(v4, at);
+      at += 4;
+      break;
+    }
+    if (i === from || i - from > 4 || at === 16) return null;
+    out[at++] = group >> 8;
+    out[at++] = group & 0xff;
+    if (i === text.length) break;
+    if (text.charCodeAt(i) !== COLON || ++i === text.length) return null;
+    if (text.charCodeAt(i) !== COLON) continue;
+    if (gap >= 0) return null;
+    gap = at;
+    i += 1;
   }
+  if (gap < 0) return at === 16 ? out : null;
+  if (at > 14) return null; // `::` stands for one group at least
+  const tail = at - gap;
+  out.copyWithin(16 - tail, gap, at).fill(0, gap, 16 - tail);
   return out;
 }
 
@@ -84,19 +92,38 @@ function isMapped(b: Uint8Array): boolean {
 /** A dotted quad of the four bytes from `at` on. */
 const formatV4 = (b: Uint8Array, at: number): string => `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`;
 
-function formatV6(b: Uint8Array): string {
-  const g = Array.from({ length: 8 }, (_, i) => (b[2 * i]! << 8) | b[2 * i + 1]!);
-  let best = -1;
-  let bestLength = 1;
+/** Bytes as hexadecimal digits, with and without a leading zero. */
+const TWO_DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const FEW_DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16));
+
+function hexGroup(b: Uint8Array, group: number): string {
+  const [high, low] = [b[2 * group]!, b[2 * group + 1]!]; // callers count to 8
+  return high === 0 ? FEW_DIGITS[low]! : FEW_DIGITS[high]! + TWO_DIGITS[low]!;
+}
+
+/** The first of the longest runs of zero groups, as `[from, to]`; `[8, 8]` when no two are neighbours. */
+function longestGap(b: Uint8Array): readonly [number, number] {
+  let [from, to] = [8, 8];
   for (let i = 0; i < 8; i++) {
-    let n = 0;
-    while (i + n < 8 && g[i + n] === 0) n++;
-    if (n > bestLength) [best, bestLength] = [i, n];
-    if (n > 0) i += n - 1;
+    const first = i;
+    while (i < 8 && b[2 * i] === 0 && b[2 * i + 1] === 0) i += 1;
+    if (i - first > Math.max(1, to - from)) [from, to] = [first, i];
   }
-  const hex = g.map((x) => x.toString(16));
-  if (best < 0) return hex.join(":");
-  return `${hex.slice(0, best).join(":")}::${hex.slice(best + bestLength).join(":")}`;
+  return [from, to];
+}
+
+function formatV6(b: Uint8Array): string {
+  const [from, to] = longestGap(b);
+  let text = from === 0 ? "::" : hexGroup(b, 0);
+  for (let i = from === 0 ? to : 1; i < 8; i++) {
+    if (i === from) {
+      text += "::";
+      i = to;
+      if (i === 8) break;
+    } else if (i !== to) text += ":";
+    text += hexGroup(b, i);
+  }
+  return text;
 }
 
 /**
