@@ -17,6 +17,8 @@ export class PodContext {
   readonly handshakes = new HandshakeGate();
   readonly #waiters = new Set<() => void>();
   readonly #opening = new Set<() => void>();
+  /** As it was found since the last change of the store. */
+  #own: Workload | null = null;
   #stopped = false;
 
   constructor(thread: ThreadContext, info: PodInfo, netns: number) {
@@ -27,7 +29,7 @@ export class PodContext {
 
   /** The pod's own workload, matched by name, namespace and service account, never by IP (dataplane 6.1). */
   workload(): Workload | null {
-    return this.thread.workloads.localWorkload(this.info);
+    return (this.#own ??= this.thread.workloads.localWorkload(this.info));
   }
 
   /** Calls back with the own workload: now, when the control plane delivers it, or with null after 5 s. */
@@ -50,6 +52,7 @@ export class PodContext {
 
   /** To be called after every change of the workload store. */
   workloadsChanged(): void {
+    this.#own = null;
     for (const waiter of [...this.#waiters]) waiter();
   }
 
