@@ -6,7 +6,6 @@ import {
   type SigningRequest,
   type Subject,
   createSigner,
-  createVerifier,
   encodePem,
   exportPrivateKey,
   generateKeyPair,
@@ -20,6 +19,7 @@ import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { CA_FILES, type KeyStore, type Root, loadRoot } from "./root-store.ts";
 import { type Holder, IssueRecord, type Issued, beginIssued, readIssued } from "./issue-record.ts";
 import { openPrivateFolder } from "./private-folder.ts";
+import { createQuickSigner, createQuickVerifier } from "./quick-signatures.ts";
 import { ROTATION_FILE, formatRotation } from "./rotation-file.ts";
 import { type RootPair, type Rotation, type RotationInput, stepRotation } from "./rotation-machine.ts";
 import { refuseSuccessor, unfit } from "./successor.ts";
@@ -142,7 +142,7 @@ interface Material {
 }
 
 async function materialOf(root: Root): Promise<Material> {
-  const signer = await createSigner(webcrypto, root.keys);
+  const signer = await createQuickSigner(root.keys);
   return { root, issuer: { certificate: root.certificate, signer }, chain: root.intermediates.map(toPem) };
 }
 
@@ -150,7 +150,7 @@ class StoredAuthority implements Authority {
   readonly trustDomain: string;
   readonly #o: AuthorityOptions;
   readonly #open: () => Promise<KeyStore>;
-  readonly #verify = createVerifier(webcrypto);
+  readonly #verify = createQuickVerifier();
   readonly #listeners = new Set<() => void>();
   #material: Material;
   readonly #record: IssueRecord;

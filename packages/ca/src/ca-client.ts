@@ -1,13 +1,7 @@
 import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
 import { Client, Metadata } from "@grpc/grpc-js";
-import {
-  type Signer,
-  createSigner,
-  createSigningRequest,
-  exportPrivateKey,
-  generateKeyPair,
-} from "@lateen/certificates";
+import { type Signer, createSigningRequest, exportPrivateKey, generateKeyPair } from "@lateen/certificates";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import {
   type IstioCertificateRequest,
@@ -17,6 +11,7 @@ import {
   structFromJson,
 } from "@lateen/xds-types";
 import { readRootPem, readToken } from "./given-secrets.ts";
+import { createQuickSigner } from "./quick-signatures.ts";
 import { secureChannel } from "./secure-channel.ts";
 import { type WorkloadCertificate, readAnswer } from "./workload-certificate.ts";
 
@@ -90,7 +85,7 @@ interface RequestKey {
 
 async function makeKey(): Promise<RequestKey> {
   const pair = await generateKeyPair(webcrypto);
-  return { signer: await createSigner(webcrypto, pair), keyPem: await exportPrivateKey(webcrypto, pair) };
+  return { signer: await createQuickSigner(pair), keyPem: await exportPrivateKey(webcrypto, pair) };
 }
 
 /** A key for each request. The next one is made ahead, so that whoever waits for a certificate does not wait for a key before that. */
