@@ -4,6 +4,9 @@ import type { Refusal } from "./connection-facts.ts";
 
 /** A connection that this thread carries, as policy changes and `config_dump` need it. */
 export interface Carried {
+  /** Of its pod. */
+  readonly uid: string;
+  /** Made when it is asked for. */
   readonly view: LiveConnection;
   /** What L4 policy judges; null for outbound connections, which no policy applies to. */
   readonly judged: Connection | null;
@@ -19,14 +22,14 @@ export class LiveConnections {
   readonly #byPod = new Map<string, Set<Carried>>();
 
   add(connection: Carried): void {
-    const uid = connection.view.uid;
+    const { uid } = connection;
     const set = this.#byPod.get(uid);
     if (set) set.add(connection);
     else this.#byPod.set(uid, new Set([connection]));
   }
 
   remove(connection: Carried): void {
-    const uid = connection.view.uid;
+    const { uid } = connection;
     const set = this.#byPod.get(uid);
     set?.delete(connection);
     if (set?.size === 0) this.#byPod.delete(uid);

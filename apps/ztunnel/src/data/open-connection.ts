@@ -29,7 +29,7 @@ export type Awaiting =
  * pumped and reported once, however it ends.
  */
 export class OpenConnection implements Carried {
-  readonly view: LiveConnection;
+  readonly uid: string;
   /** Called when `close` ends the connection before it is carried. */
   onClosedEarly: (() => void) | null = null;
   /** What it waits for before it is carried. */
@@ -39,6 +39,7 @@ export class OpenConnection implements Carried {
   readonly #facts: ConnectionFacts;
   readonly #meter: ConnectionMeter;
   readonly #startedMs: number;
+  readonly #originalDst: string | SocketAddress;
   /** Downstream to upstream, and back. */
   readonly #received = new Flow();
   readonly #sent = new Flow();
@@ -62,17 +63,8 @@ export class OpenConnection implements Carried {
     this.#facts = facts;
     this.judged = about.judged;
     this.#sides = about.downstream === null ? [] : [about.downstream];
-    this.view = {
-      uid: pod.info.uid,
-      direction: facts.direction,
-      src: formatSocketAddress(facts.src),
-      originalDst: typeof about.originalDst === "string" ? about.originalDst : formatSocketAddress(about.originalDst),
-      // What was dialled: of a tunnel's inner connection the application, not the port on which the tunnel came in.
-      actualDst: formatSocketAddress(
-        facts.direction === "inbound" ? (about.judged?.destination ?? facts.dst) : facts.dst,
-      ),
-      protocol: facts.hboneAuthority === null ? "TCP" : "HBONE",
-    };
+    this.#originalDst = about.originalDst;
+    this.uid = pod.info.uid;
     this.#startedMs = pod.thread.path.nowMs() - (from?.elapsedMs ?? 0);
     pod.thread.connections.add(this);
     if (from !== null) {
@@ -110,6 +102,23 @@ export class OpenConnection implements Carried {
     this.#relay = restorePump(streams, from, flows, (a, b) => this.#end(this.#refusal ?? brokenBy(a, b)));
   }
 
+  get view(): LiveConnection {
+    const { direction, src, dst, hboneAuthority } = this.#facts;
+    return {
+      uid: this.uid,
+      direction,
+      src: formatSocketAddress(src),
+      originalDst: this.#originalDstText,
+      // What was dialled: of a tunnel's inner connection the application, not the port on which the tunnel came in.
+      actualDst: formatSocketAddress(direction === "inbound" ? (this.judged?.destination ?? dst) : dst),
+      protocol: hboneAuthority === null ? "TCP" : "HBONE",
+    };
+  }
+
+  get #originalDstText(): string {
+    return typeof this.#originalDst === "string" ? this.#originalDst : formatSocketAddress(this.#originalDst);
+  }
+
   /** Downstream and upstream, as far as they are known. */
   get sides(): readonly ByteStream[] {
     return this.#sides;
@@ -123,7 +132,7 @@ export class OpenConnection implements Carried {
     return {
       facts: plainFacts(this.#facts),
       judged: this.judged,
-      originalDst: this.view.originalDst,
+      originalDst: this.#originalDstText,
       elapsedMs: this.#pod.thread.path.nowMs() - this.#startedMs,
       received: { ...this.#received },
       sent: { ...this.#sent },
