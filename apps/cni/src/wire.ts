@@ -8,6 +8,7 @@ import type { Config } from "./config.ts";
 import { enrolledRecord } from "./enrolled-record.ts";
 import { serveApi } from "./http-api.ts";
 import { type IdentityProbe, adminIdentityProbe } from "./identity-probe.ts";
+import { checkKernel } from "./kernel-check.ts";
 import { type Kernel, nodeKernel } from "./node-kernel.ts";
 
 /** What a process gives the agent; `kernel` and `identity` are what there is, unless a test puts something else there. */
@@ -33,6 +34,8 @@ export interface RunningAgent extends AsyncDisposable {
  */
 export async function startAgent(config: Config, s: Surroundings): Promise<RunningAgent> {
   const log = s.logging.logger("cni");
+  const unfit = s.kernel === undefined ? checkKernel(config.redirection) : null;
+  if (unfit !== null) log.error("pods cannot be captured on this node as it is", { reason: unfit });
   const registry = createRegistry();
   await using scope = createScope();
   const agent = new Agent({
