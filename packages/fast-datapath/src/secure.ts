@@ -66,6 +66,7 @@ class Handshake implements StreamHandler {
 
   #fail(error: MeshError): void {
     if (this.#over) return;
+    this.#machine.lost();
     this.#settle();
     this.#leave();
     this.#done(fail(error));

@@ -13,7 +13,7 @@ export interface SessionOwner {
   readonly key: string;
 }
 
-/** Sessions kept of one thread, of some 6 KiB each, and of one peer: as many as tunnels to it may be opened at once. */
+/** Sessions kept of one thread, of some 11 KiB each, and of one peer: as many as tunnels to it may be opened at once. */
 const MAX_SESSIONS = 512;
 const MAX_PER_PEER = 64;
 /** For so long after a full handshake sessions that go back to it are resumed; then the peer proves itself again. */

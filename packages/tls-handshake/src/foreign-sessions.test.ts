@@ -72,6 +72,7 @@ async function meet(role: "client" | "server", makeTls: MakeTls, verifyPeer: () 
   const reused = tls.isSessionReused();
   over = true;
   tls.destroy();
+  if (errors.length > 0) end.lost();
   end.free();
   return { got, text: end.text, resumed: end.resumed, reused, chain: end.peerChainDer, error: end.error, errors };
 }

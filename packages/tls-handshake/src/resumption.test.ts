@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { type EndOptions, SecureEnd } from "./secure-end.test.support.ts";
 import { TlsEngine, type TlsEngineOptions } from "./tls-engine.ts";
+import type { TlsHandshake } from "./tls-handshake.ts";
 
 const HOUR_MS = 3_600_000;
 const START_MS = Date.now();
@@ -409,6 +410,26 @@ describe("what is kept is bounded", () => {
     talk(met[299]!);
     for (const m of met) over(m);
     expect(client.engine.held.waiting).toBe(0);
+  });
+
+  test("a handshake that is given up says nothing about the peer, one that the peer leaves does", () => {
+    const [client, server] = [node("client"), node("server")];
+    const offer = (): TlsHandshake => {
+      expect(client.engine.held.sessions).toBe(1);
+      const { credentials } = client;
+      const o = { role: "client", credentials, alpn: "h2", verifyPeer: () => null, resumeKey: "peer" } as const;
+      const handshake = client.engine.handshake(o);
+      handshake.step(null);
+      return handshake;
+    };
+    over(meet(client, server));
+    offer().free();
+    over(meet(client, server));
+    const lost = offer();
+    lost.lost();
+    lost.lost();
+    over(meet(client, server));
+    expect(client.engine.held).toEqual({ sessions: 0, waiting: 0 });
   });
 
   test("sessions of one peer, and of all", () => {

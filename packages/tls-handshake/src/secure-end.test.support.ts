@@ -80,6 +80,11 @@ export class SecureEnd {
     this.records = moved.value;
   }
 
+  /** The peer went away. */
+  lost(): void {
+    this.#handshake?.lost();
+  }
+
   free(): void {
     this.#handshake?.free();
     this.records?.free();

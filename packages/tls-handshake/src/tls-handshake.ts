@@ -64,14 +64,21 @@ export class TlsHandshake {
     const send = connection.output();
     if (outcome === "done") return this.#takeOver(send);
     if (outcome === "more" && this.#received <= MAX_BYTES) return { t: "more", send };
+    this.#end(false);
     const error = outcome === "failed" ? this.#failure() : handshakeError(`more than ${MAX_BYTES} bytes`);
     this.free();
     return { t: "failed", send, error };
   }
 
+  /** Instead of `free` when the peer went away or fell silent, which may be for what was offered to it. Idempotent. */
+  lost(): void {
+    this.#end(false);
+    this.free();
+  }
+
   /** Lets go of OpenSSL's objects; `done` and `failed` have done so. Idempotent. */
   free(): void {
-    this.#end(false);
+    this.#over = true;
     if (!this.#kept) this.#connection.free();
   }
 

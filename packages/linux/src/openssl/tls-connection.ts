@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { Code, MeshError } from "@lateen/errors";
 import { checkBytes } from "../checks.ts";
-import { Memory } from "../memory.ts";
+import type { Memory } from "../memory.ts";
 import { type Pointer, openssl } from "./native-openssl.ts";
 import { opensslBug, takeOpensslError } from "./openssl-error.ts";
 import type { Refusal } from "./refusal.ts";
@@ -27,6 +27,8 @@ export interface TlsConnectionOptions {
 }
 
 const WANT_READ = 2;
+/** Where a protocol's name goes, behind a pointer and a length. */
+const ALPN_AT = 16;
 /** SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN: a connection that is freed without them takes its sessions with it. */
 const SHUT_DOWN = 1 | 2;
 const MAX_INPUT = 0x7fff_ffff;
@@ -61,6 +63,7 @@ export class TlsConnection {
   readonly #ssl = openssl();
   readonly #judge: TlsConnectionOptions["judge"];
   readonly #during: During;
+  readonly #scratch: Memory;
   readonly #tickets: TicketKeeper | null;
   /** The certificates of the session that may be resumed, accepted by the judge in this handshake. */
   #resumable: readonly Uint8Array[] | null = null;
@@ -68,11 +71,13 @@ export class TlsConnection {
   #readBio: Pointer = 0;
   #writeBio: Pointer = 0;
 
-  constructor(o: TlsConnectionOptions, during: During) {
+  /** @param scratch of 271 bytes at least, free whenever none of OpenSSL's functions runs */
+  constructor(o: TlsConnectionOptions, during: During, scratch: Memory) {
     this.role = o.role;
     this.protocols = encodeProtocols(o.alpn);
     this.#judge = o.judge;
     this.#during = during;
+    this.#scratch = scratch;
     this.#tickets = o.tickets ?? null;
     this.#pointer = this.#ssl.sslNew(o.context.pointer);
     if (this.#pointer === 0) throw opensslBug("SSL_new");
@@ -128,14 +133,13 @@ export class TlsConnection {
 
   /** The protocol that both agreed to, null for none. Only after "done". */
   alpn(): string | null {
-    const memory = new Memory(16 + 256);
-    const { bytes, address } = memory;
-    bytes.fill(0);
+    const { bytes, address } = this.#scratch;
+    bytes.fill(0, 0, ALPN_AT);
     this.#ssl.sslGetAlpn(this.#live(), address, address + 8);
     const length = bytes.readUInt32LE(8);
     if (length === 0 || length > 255) return null;
-    this.#ssl.memcpy(address + 16, Number(bytes.readBigUInt64LE(0)), length);
-    return bytes.toString("latin1", 16, 16 + length);
+    this.#ssl.memcpy(address + ALPN_AT, Number(bytes.readBigUInt64LE(0)), length);
+    return bytes.toString("latin1", ALPN_AT, ALPN_AT + length);
   }
 
   /** For `TlsLibrary` only. */

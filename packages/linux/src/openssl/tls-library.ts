@@ -49,7 +49,7 @@ export class TlsLibrary implements Disposable {
 
   connection(o: TlsConnectionOptions): TlsConnection {
     this.#checkOpen();
-    return new TlsConnection(o, (connection, run) => this.#during(connection, run));
+    return new TlsConnection(o, (connection, run) => this.#during(connection, run), this.#scratch);
   }
 
   [Symbol.dispose](): void {
