@@ -41,6 +41,31 @@ export interface Kernel {
 
 const PROXY_PORTS = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT];
 
+/** Device of the one file system that the kernel has for namespaces. */
+let namespacesOn: string | null = null;
+
+function ownId(): string {
+  using own = currentNetns();
+  return own.id;
+}
+
+/**
+ * What is behind a link of procfs, from the link's own text: every known pod is looked at whenever one is added, and asking for the
+ * file behind costs several times as much.
+ * @returns null for any other path
+ */
+function linkedId(path: string): string | null {
+  if (!path.startsWith("/proc/")) return null;
+  try {
+    const inode = /^net:\[(\d+)\]$/.exec(fs.readlinkSync(path))?.[1];
+    if (inode === undefined) return null;
+    namespacesOn ??= ownId().split(":")[0]!; // `device:inode`
+    return `${namespacesOn}:${inode}`;
+  } catch {
+    return null; // gone, or no link: the look at the file says which
+  }
+}
+
 let latest: { readonly options: string; readonly plan: Plan } | null = null;
 
 /** As `inPodPlan`, which is asked again and again for what most pods of a node have in common. */
@@ -55,13 +80,12 @@ export const nodeKernel: Kernel = {
   open: openNetns,
   duplicate: (netns) => duplicateNetns(netns.fd),
   idAt(path) {
+    const linked = linkedId(path);
+    if (linked !== null) return linked;
     const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
     return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
   },
-  ownId() {
-    using own = currentNetns();
-    return own.id;
-  },
+  ownId,
   rules(netns) {
     const redirection = openPodRedirection(netns.fd);
     return {
