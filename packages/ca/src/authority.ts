@@ -19,7 +19,7 @@ import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
 import { CA_FILES, type KeyStore, type Root, loadRoot } from "./root-store.ts";
 import { type Holder, IssueRecord, type Issued, beginIssued, readIssued } from "./issue-record.ts";
 import { openPrivateFolder } from "./private-folder.ts";
-import { createQuickSigner, createQuickVerifier } from "./quick-signatures.ts";
+import { createQuickSigner, createQuickVerifier, quickCrypto } from "./quick-signatures.ts";
 import { ROTATION_FILE, formatRotation } from "./rotation-file.ts";
 import { type RootPair, type Rotation, type RotationInput, stepRotation } from "./rotation-machine.ts";
 import { refuseSuccessor, unfit } from "./successor.ts";
@@ -228,7 +228,7 @@ class StoredAuthority implements Authority {
     const { issuer, chain, root } = this.#material;
     const subject = dualUseSubject(request.value, names);
     const what = { issuer, publicKey, subject, sans: names, nowMs: this.#o.nowMs(), ttlSec: wanted };
-    const issued = await (authority === true ? issueAuthority : issueLeaf)(webcrypto, what);
+    const issued = await (authority === true ? issueAuthority : issueLeaf)(quickCrypto, what);
     await this.#record.note(wanted * 1_000, holder);
     return ok([toPem(issued), ...chain, root.rootsPem]);
   }

@@ -1,7 +1,7 @@
 import { webcrypto } from "node:crypto";
 import { type KeyPair, Oid, type SignedBy, createSigner, createVerifier, generateKeyPair } from "@lateen/certificates";
 import { describe, expect, test } from "vitest";
-import { createQuickSigner, createQuickVerifier } from "./quick-signatures.ts";
+import { createQuickSigner, createQuickVerifier, quickCrypto } from "./quick-signatures.ts";
 
 const message = new TextEncoder().encode("message");
 const quick = createQuickVerifier();
@@ -55,4 +55,10 @@ test("an elliptic algorithm with a key of RSA is a false, and the other way roun
   const [curve, integer] = [await claim(await generateKeyPair(webcrypto)), await claim(await rsa())];
   expect(await quick({ ...curve, publicKey: integer.publicKey })).toBe(false);
   expect(await quick({ ...integer, publicKey: curve.publicKey })).toBe(false);
+});
+
+test("the digest of the runtime is that of Web Crypto", async () => {
+  expect(new Uint8Array(quickCrypto.sha256?.(message) ?? [])).toEqual(
+    new Uint8Array(await webcrypto.subtle.digest("SHA-256", message)),
+  );
 });

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
-import { KeyObject, createPublicKey, sign, verify, webcrypto } from "node:crypto";
+import { KeyObject, createPublicKey, hash, sign, verify, webcrypto } from "node:crypto";
 import {
+  type CryptoPort,
   type KeyPair,
   Oid,
   type Signer,
@@ -20,25 +21,32 @@ const HASHES: ReadonlyMap<string, string> = new Map([
 ]);
 const CURVES: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp521r1"]);
 
+/** The runtime's, for what issues certificates. */
+export const quickCrypto: CryptoPort = {
+  subtle: webcrypto.subtle,
+  getRandomValues: (array) => webcrypto.getRandomValues(array),
+  sha256: (bytes) => hash("sha256", bytes, "buffer"),
+};
+
 /** As `createSigner`; signs at once with an ECDSA key. */
 export async function createQuickSigner(keys: KeyPair): Promise<Signer> {
   const signer = await createSigner(webcrypto, keys);
-  const hash = HASHES.get(signer.algorithm);
-  if (hash === undefined) return signer;
+  const digest = HASHES.get(signer.algorithm);
+  if (digest === undefined) return signer;
   const key = KeyObject.from(keys.privateKey);
-  return { ...signer, sign: (message) => Promise.resolve(sign(hash, message, { key, dsaEncoding: "der" })) };
+  return { ...signer, sign: (message) => Promise.resolve(sign(digest, message, { key, dsaEncoding: "der" })) };
 }
 
 /** As `createVerifier`; verifies ECDSA at once. */
 export function createQuickVerifier(): VerifySignature {
   const others = createVerifier(webcrypto);
   return (claim) => {
-    const hash = HASHES.get(claim.algorithm);
-    if (hash === undefined) return others(claim);
+    const digest = HASHES.get(claim.algorithm);
+    if (digest === undefined) return others(claim);
     try {
       const key = createPublicKey({ key: Buffer.from(claim.publicKey), format: "der", type: "spki" });
       const fits = key.asymmetricKeyType === "ec" && CURVES.has(key.asymmetricKeyDetails?.namedCurve ?? "");
-      return Promise.resolve(fits && verify(hash, claim.message, { key, dsaEncoding: "der" }, claim.signature));
+      return Promise.resolve(fits && verify(digest, claim.message, { key, dsaEncoding: "der" }, claim.signature));
     } catch {
       return Promise.resolve(false); // a key that cannot be read signs nothing
     }

@@ -193,6 +193,7 @@ function randomSerial(crypto: CryptoPort): Uint8Array {
 async function keyId(crypto: CryptoPort, publicKey: Uint8Array): Promise<Uint8Array> {
   const spki = new DerReader(publicKey).enter(Tag.Sequence);
   spki.element(Tag.Sequence);
-  const digest = await crypto.subtle.digest("SHA-256", owned(spki.bitString()));
-  return new Uint8Array(digest).subarray(0, KEY_ID_BYTES);
+  const bits = owned(spki.bitString());
+  const digest = crypto.sha256?.(bits) ?? new Uint8Array(await crypto.subtle.digest("SHA-256", bits));
+  return digest.subarray(0, KEY_ID_BYTES);
 }

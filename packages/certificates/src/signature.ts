@@ -6,7 +6,10 @@ import { element, oid as objectIdentifier, sequence, unsignedInteger } from "./d
 import { Oid } from "./oids.ts";
 
 /** What this package needs of Web Crypto: `globalThis.crypto` fits. */
-export type CryptoPort = Pick<Crypto, "subtle" | "getRandomValues">;
+export interface CryptoPort extends Pick<Crypto, "subtle" | "getRandomValues"> {
+  /** SHA-256 at once, for a runtime that has it: Web Crypto's own comes by way of another thread. */
+  readonly sha256?: (bytes: Uint8Array) => Uint8Array;
+}
 
 /** Both halves of one key: ECDSA on P-256 or P-384, or RSA. */
 export interface KeyPair {
