@@ -28,7 +28,7 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
 
   --check      exit with 1 when a figure that is asked for is missed
   --rounds N   interleaved rounds of tunnel (default 3), after --warm N rounds that are not counted (default 1)
-  --seconds N  length of each load of tunnel (default 3)
+  --seconds N  length of each load of tunnel (default 3), after a second that is not counted
   --connections N  of tunnel's idle, held at once to see what one costs (default 500; 20000 for the figure; 0: none); of
                    hot-restart, half of them at rest (default 200; 1000 for the figure)
   --only VARIANTS  of tunnel, parted by commas: none, tcp-relay, tls-relay, lateen, ztunnel (default all)
