@@ -108,6 +108,24 @@ describe("a session", () => {
     session.free();
   });
 
+  test("is taken out of two tickets at once, however often", () => {
+    const context = library.context({ ...own("server"), tickets: 2 });
+    const common = { alpn: ["h2"], judge: () => null };
+    for (let i = 0; i < 20; i++) {
+      const client = library.connection({ ...common, context: contexts.client, role: "client" });
+      const server = library.connection({ ...common, context, role: "server", tickets: keeperOf(DATA, CHAIN) });
+      client.step(null);
+      server.step(client.output());
+      client.step(server.output());
+      server.step(client.output());
+      const session = client.takeSession(server.output());
+      expect(session).not.toBeNull();
+      session?.free();
+      free(client, server);
+    }
+    context.free();
+  });
+
   test("that was freed is refused, and so is one of a connection that was", () => {
     const session = sessionOf();
     session.free();

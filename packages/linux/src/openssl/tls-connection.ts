@@ -179,12 +179,13 @@ export class TlsConnection {
     checkBytes("record", record, MAX_INPUT);
     if (ssl.bioWrite(this.#readBio, record, record.byteLength) !== record.byteLength) throw opensslBug("BIO_write");
     ssl.errClear();
-    const before = ssl.sslGetSession(pointer);
+    const before = ssl.sslTakeSession(pointer); // held, so that no other has its address
     const result = this.#during(this, () => ssl.sslRead(pointer, NOWHERE, NOWHERE.length));
     const idle = result <= 0 && ssl.sslGetError(pointer, result) === WANT_READ;
     ssl.errClear();
-    if (!idle || ssl.sslGetSession(pointer) === before) return null; // each ticket makes a session of its own
-    const session = ssl.sslTakeSession(pointer);
+    const changed = ssl.sslGetSession(pointer) !== before; // each ticket makes a session of its own
+    if (before !== 0) ssl.sessionFree(before);
+    const session = idle && changed ? ssl.sslTakeSession(pointer) : 0;
     if (session === 0) return null;
     ssl.sslSetShutdown(pointer, SHUT_DOWN);
     if (ssl.sessionIsResumable(session) === 1) return new TlsSession(session);
@@ -271,7 +272,7 @@ export class TlsConnection {
     const pending = this.#ssl.bioPending(bio);
     if (pending === 0) return Buffer.alloc(0);
     if (pending > MAX_OUTPUT) throw new MeshError(Code.Bug, `Cannot take ${pending} bytes out of a handshake`);
-    const bytes = Buffer.allocUnsafeSlow(pending);
+    const bytes = Buffer.allocUnsafe(pending);
     if (this.#ssl.bioRead(bio, bytes, pending) !== pending) throw opensslBug("BIO_read");
     return bytes;
   }
