@@ -5,6 +5,8 @@ import { type OfferedSession, TICKET_LIFETIME_SEC } from "@lateen/linux";
 export interface ClientSession extends OfferedSession {
   /** When the peer last proved, in a full handshake, that it holds its key. Milliseconds since 1970. */
   readonly provenMs: number;
+  /** How many offers in a row, the last one for this peer, it has answered with a full handshake. */
+  readonly declined: number;
 }
 
 /** Whose sessions they are: only under the same credentials, with the same roots therefore, and for the same key. */
@@ -19,6 +21,11 @@ const MAX_PER_PEER = 64;
 /** For so long after a full handshake sessions that go back to it are resumed; then the peer proves itself again. */
 export const MAX_PROOF_AGE_MS = TICKET_LIFETIME_SEC * 1000;
 
+/**
+ * Some servers give tickets and take none back, as Istio's ztunnel does. Ours may decline once for each of its threads, which do not
+ * know the client's chain at first.
+ */
+export const MAX_DECLINED = 8;
 /** For so long no session is kept for a peer with whom resuming one has failed; so many are remembered. */
 const HOLD_OFF_MS = 600_000;
 const MAX_HELD_OFF = 512;

@@ -432,6 +432,19 @@ describe("what is kept is bounded", () => {
     expect(client.engine.held).toEqual({ sessions: 0, waiting: 0 });
   });
 
+  test("a server that gives tickets and takes none back is left alone after a while, and tried again later", () => {
+    const client = node("client");
+    const forgetful = () => node("server", engineOf());
+    const held = Array.from({ length: 12 }, () => {
+      over(meet(client, forgetful()));
+      return client.engine.held.sessions;
+    });
+    expect(held).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0]);
+    nowMs += 11 * 60_000;
+    over(meet(client, forgetful()));
+    expect(client.engine.held.sessions).toBe(1);
+  });
+
   test("sessions of one peer, and of all", () => {
     const [client, server] = [node("client"), node("server")];
     const many = Array.from({ length: 80 }, () => begin(client, server));

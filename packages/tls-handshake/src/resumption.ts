@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { createHash, hkdfSync, randomBytes } from "node:crypto";
-import type { Memory, OfferedSession, TicketKeeper, TlsConnection } from "@lateen/linux";
+import type { Memory, TicketKeeper, TlsConnection } from "@lateen/linux";
 import { TICKET_KEYS_BYTES } from "@lateen/linux";
 import type { TlsRecords } from "@lateen/tls-records";
-import { type ClientSession, ClientSessions, type SessionOwner } from "./client-sessions.ts";
+import { type ClientSession, ClientSessions, MAX_DECLINED, type SessionOwner } from "./client-sessions.ts";
 import { TicketChains } from "./ticket-chains.ts";
 import { TicketWait } from "./ticket-wait.ts";
 import type { TlsCredentials } from "./tls-credentials.ts";
@@ -55,7 +55,7 @@ export class Resumption implements Disposable {
     return this.#sessions.take(owner, this.#options.nowMs());
   }
 
-  /** A handshake that offered a session has failed, and not because the peer was refused. */
+  /** A handshake that offered a session has failed, and not because the peer was refused; or the peer takes none. */
   failed(owner: SessionOwner): void {
     this.#sessions.failed(owner, this.#options.nowMs());
   }
@@ -69,15 +69,17 @@ export class Resumption implements Disposable {
     owner: SessionOwner,
     connection: TlsConnection,
     records: TlsRecords<Memory>,
-    offered: (OfferedSession & Pick<ClientSession, "provenMs">) | null,
+    offered: ClientSession | null,
   ): boolean {
     const { nowMs, shared } = this.#options;
+    const declined = offered === null || connection.resumed ? 0 : offered.declined + 1;
+    if (declined >= MAX_DECLINED) this.failed(owner);
     if (this.#waiting.size >= MAX_WAITING || !this.#sessions.wants(owner, nowMs())) return false;
     const provenMs = connection.resumed && offered !== null ? offered.provenMs : nowMs();
     const chainDer = connection.peerChainDer.map(shared);
     const wait = new TicketWait(
       connection,
-      (session) => this.#sessions.keep(owner, { session, chainDer, provenMs }, nowMs()),
+      (session) => this.#sessions.keep(owner, { session, chainDer, provenMs, declined }, nowMs()),
       () => this.#waiting.delete(wait),
     );
     this.#waiting.add(wait);
