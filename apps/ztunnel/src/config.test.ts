@@ -82,4 +82,13 @@ describe("configuration", () => {
     const config = parseConfig(value === undefined ? {} : { LATEEN_DATA_PATH: value });
     expect(config.ok && dataPathDriver(config.value.env.LATEEN_DATA_PATH, { platform, arch })).toBe(driver);
   });
+
+  test.each([
+    [undefined, true],
+    ["true", true],
+    ["false", false],
+  ])("LATEEN_TLS_RESUMPTION=%s", (value, resumes) => {
+    const config = parseConfig(value === undefined ? {} : { LATEEN_TLS_RESUMPTION: value });
+    expect(config.ok && config.value.env.LATEEN_TLS_RESUMPTION).toBe(resumes);
+  });
 });

@@ -1,6 +1,6 @@
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
 import type { MeshError, Result } from "@lateen/errors";
-import type { CredentialsOptions, DataPath, SecureOptions } from "./port.ts";
+import type { Credentials, CredentialsOptions, DataPath, SecureOptions } from "./port.ts";
 import type { Listener, SecureStream, SocketStream } from "./streams.ts";
 
 /** What a driver's test brings along. */
@@ -119,10 +119,11 @@ export class Stage {
   secure(stream: ByteStream, role: "client" | "server", o: Partial<Side> = {}): Promise<Result<SecureStream>> {
     const options: SecureOptions = {
       role,
-      credentials: this.path.credentials(this.rig.credentials[o.as ?? role]),
+      credentials: o.credentials ?? this.path.credentials(this.rig.credentials[o.as ?? role]),
       alpn: o.alpn ?? "h2",
       timeoutMs: o.timeoutMs ?? HANDSHAKE_MS,
       verifyPeer: o.verifyPeer ?? (() => null),
+      ...(o.resumeKey === undefined ? {} : { resumeKey: o.resumeKey }),
     };
     return within(`handshake of the ${role}`, new Promise((resolve) => this.path.secure(stream, options, resolve)));
   }
@@ -143,9 +144,12 @@ export class Stage {
 
 export interface Side {
   readonly as: keyof DataPathRig["credentials"];
+  /** Made before, in place of those of `as`. */
+  readonly credentials: Credentials;
   readonly alpn: string;
   readonly timeoutMs: number;
   readonly verifyPeer: SecureOptions["verifyPeer"];
+  readonly resumeKey: string;
 }
 
 export function must<T>(result: Result<T>): T {

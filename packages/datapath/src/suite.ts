@@ -188,6 +188,37 @@ const TLS_CASES: readonly Case[] = [
     },
   ],
   [
+    "peers that meet again are judged again, whether sessions are resumed or not",
+    async (stage) => {
+      const asked: string[] = [];
+      const ask = (who: string) => (chain: readonly Uint8Array[]) => {
+        asked.push(`${who} ${chain.length}`);
+        return null;
+      };
+      const credentials = (role: "client" | "server") => stage.path.credentials(stage.rig.credentials[role]);
+      const client = { credentials: credentials("client"), resumeKey: "peer", verifyPeer: ask("client") };
+      const server = { credentials: credentials("server"), verifyPeer: ask("server") };
+      for (let i = 0; i < 3; i++) {
+        const [near, far] = (await stage.handshake(client, server)).map(must) as [SecureStream, SecureStream];
+        const [a, b] = [new End(near), new End(far)];
+        b.say("from the server");
+        await a.until("the server's bytes", () => a.text === "from the server");
+        a.say("from the client");
+        await b.until("the client's bytes", () => b.text === "from the client");
+        check(near.peerChainDer.length === 2 && far.peerChainDer.length === 2, "not the whole chain");
+        near.abort();
+      }
+      const each = asked.sort().join();
+      check(each === "client 2,client 2,client 2,server 2,server 2,server 2", `asked: ${each}`);
+      await refusedByServer(stage, client, { ...server, verifyPeer: () => "not any more" }, /not any more$/);
+      const [near] = await stage.handshake({ ...client, verifyPeer: () => "no longer" }, server);
+      check(
+        errorOf(near, "handshake").message === "tls handshake error: no longer",
+        errorOf(near, "handshake").message,
+      );
+    },
+  ],
+  [
     "a client of another root is refused",
     (stage) => refusedByServer(stage, { as: "stranger", verifyPeer: () => null }, {}, /tls handshake error/),
   ],
