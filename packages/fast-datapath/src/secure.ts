@@ -29,8 +29,10 @@ class Handshake implements StreamHandler {
     this.#carrier = carrier;
     this.#done = done;
     this.#machine = t.tls.handshake(options);
-    const late = handshakeError(`not done within ${options.timeoutMs} ms`, Code.Timeout);
-    this.#stopTimer = t.loop.after(options.timeoutMs, () => this.#fail(late));
+    const { timeoutMs } = options;
+    this.#stopTimer = t.loop.after(timeoutMs, () =>
+      this.#fail(handshakeError(`not done within ${timeoutMs} ms`, Code.Timeout)),
+    );
     if (options.role === "client") t.loop.defer(() => this.#step(null));
     carrier.attach(this);
   }
