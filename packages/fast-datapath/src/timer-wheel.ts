@@ -56,7 +56,7 @@ export class TimerWheel {
     if (last - this.#step > this.#mask + 1) this.#step = last - this.#mask - 1;
     while (this.#step < last) {
       this.#step += 1;
-      if (this.#count > 0) this.#fireSlot(last, fire);
+      if (this.#slots[this.#step & this.#mask] !== null) this.#fireSlot(last, fire);
     }
   }
 
