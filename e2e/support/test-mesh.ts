@@ -64,6 +64,9 @@ export interface UpOptions {
   readonly nodes?: number;
 }
 
+/** Two data threads whatever the machine, so that what can go wrong between two is looked for everywhere. */
+const THREADS = ["--ztunnel-env", "ZTUNNEL_WORKER_THREADS=2"];
+
 /** A mesh brought up as a user does it: `lateenctl local up -f DIR`. Disposing of it takes it down and its folder away. */
 export class TestMesh implements AsyncDisposable {
   readonly home: MeshHome;
@@ -95,7 +98,7 @@ export class TestMesh implements AsyncDisposable {
 
   /** As `up`, in a home that may have had a mesh before. The home is disposed of with the mesh. */
   static async upIn(home: MeshHome, o: UpOptions = {}): Promise<TestMesh> {
-    const up = await local(home, "up", "-f", home.manifests, "--nodes", String(o.nodes ?? 2));
+    const up = await local(home, "up", "-f", home.manifests, "--nodes", String(o.nodes ?? 2), ...THREADS);
     if (up.code !== 0) throw new Error(`The mesh did not come up:\n${up.stdout}${up.stderr}`);
     return TestMesh.of(home);
   }

@@ -50,8 +50,13 @@ describe("configuration", () => {
     concurrency: null,
   };
   const settings: readonly (readonly [Partial<ThreadSettings>, cpus: number, threads: number])[] = [
-    [{}, 2, 2],
     [{}, 0.5, 1],
+    [{}, 2, 1],
+    [{}, 3, 2],
+    [{}, 8, 2],
+    [{}, 16, 4],
+    [{ resourceCpuRequest: 3 }, 2, 3],
+    [{ cpuLimit: 2 }, 16, 2],
     [{ workerThreads: "3" }, 2, 3],
     [{ workerThreads: "0" }, 8, 8],
     [{ workerThreads: "50%" }, 8, 4],
@@ -62,7 +67,7 @@ describe("configuration", () => {
     [{ cpuLimit: 12, resourceCpuLimit: 3 }, 8, 3],
     [{ resourceCpuLimit: 0.5 }, 8, 1],
     [{ resourceCpuLimit: 4, resourceCpuRequest: 8 }, 2, 8],
-    [{ resourceCpuRequest: 1 }, 2, 2],
+    [{ resourceCpuRequest: 1 }, 2, 1],
     [{ concurrency: 0, cpuLimit: 6 }, 2, 6],
     [{ concurrency: 3 }, 8, 3],
     [{ concurrency: 3, workerThreads: "2" }, 8, 2],

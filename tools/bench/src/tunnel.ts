@@ -24,7 +24,7 @@ export interface TunnelOptions {
 
 /** One way from the client to the server. */
 export interface Variant {
-  readonly name: "none" | "tcp-relay" | "tls-relay" | "lateen" | "lateen-1-thread" | "ztunnel";
+  readonly name: "none" | "tcp-relay" | "tls-relay" | "lateen" | "lateen-2-threads" | "ztunnel";
   readonly client: string;
   readonly server: string;
   /** Parts of the command lines of the two processes that carry the bytes. */
@@ -55,11 +55,11 @@ const VARIANTS: readonly Variant[] = [
   LATEEN,
 ];
 
-/** One data thread instead of one per core, in a mesh of its own; runs only when `only` names it. */
-const ONE_THREAD: Variant = { ...LATEEN, name: "lateen-1-thread" };
+/** Two data threads whatever the machine, in a mesh of its own; runs only when `only` names it. */
+const TWO_THREADS: Variant = { ...LATEEN, name: "lateen-2-threads" };
 
 /** What `only` may name. */
-export const variantNames: ReadonlySet<string> = new Set([...VARIANTS.map((v) => v.name), ONE_THREAD.name, "ztunnel"]);
+export const variantNames: ReadonlySet<string> = new Set([...VARIANTS.map((v) => v.name), TWO_THREADS.name, "ztunnel"]);
 
 type Results = Map<string, Metrics[]>;
 
@@ -125,8 +125,8 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
     };
     const ours = await up("bench", null);
     const contestants: Contestant[] = VARIANTS.map((variant) => ({ variant, ...ours }));
-    if (o.only.includes(ONE_THREAD.name))
-      contestants.push({ variant: ONE_THREAD, ...(await up("single", null, { ZTUNNEL_WORKER_THREADS: "1" })) });
+    if (o.only.includes(TWO_THREADS.name))
+      contestants.push({ variant: TWO_THREADS, ...(await up("double", null, { ZTUNNEL_WORKER_THREADS: "2" })) });
     const real = process.env["ZTUNNEL_BIN"] ?? "";
     if (real !== "")
       contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, ...(await up("foreign", real)) });
