@@ -13,9 +13,11 @@ export interface ThreadSettings {
 const SHARE = 0.25;
 /** On so few a second thread takes more from the first one's batches than it adds: see ADR 0017. */
 const FEW_CPUS = 2;
+/** On more. */
+const MIN_THREADS = 2;
 
 /** Where neither a number of threads nor a limit is known. */
-const byCpus = (cpus: number): number => (cpus <= FEW_CPUS ? 1 : Math.max(FEW_CPUS, Math.ceil(cpus * SHARE)));
+const byCpus = (cpus: number): number => (cpus <= FEW_CPUS ? 1 : Math.max(MIN_THREADS, Math.ceil(cpus * SHARE)));
 
 /**
  * How many data threads to start (dataplane 12.1): as many as were asked for, else as many as we have CPUs where a limit is known, else

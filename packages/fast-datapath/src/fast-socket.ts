@@ -175,14 +175,14 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   /** Sends part of a memory at once; what the kernel does not take is copied. @returns as `write` */
   writeNow(memory: Memory, from: number, to: number): boolean {
     if (this.#ending || this.#closed !== null) return true;
-    const collected = this.#collected;
-    if (collected !== null && !collected.full) {
-      collected.add(memory, from, to - from); // behind what comes before it, in one call
+    if (this.#collected !== null && !this.#collected.full) {
+      this.#collected.add(memory, from, to - from); // behind what comes before it, in one call
       this.flush();
       return this.#mayGoOn();
     }
+    this.flush(); // what was collected comes first
     let at = from;
-    if (collected === null && this.#waiting === null && this.#place !== null) {
+    if (this.#waiting === null && this.#place !== null) {
       const n = sendFrom(this.fd, memory, from, to - from);
       if (n >= 0) at += n;
       else if (n !== -EAGAIN) this.#fail(-n);

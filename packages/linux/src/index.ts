@@ -82,7 +82,7 @@ export { TlsSession } from "./openssl/tls-session.ts";
 export type { Refusal } from "./openssl/refusal.ts";
 export { TlsLibrary } from "./openssl/tls-library.ts";
 export { type FileMapping, cleanFileMappings, trimMemory } from "./own-memory.ts";
-export { ownSliceMicros, setOwnSlice } from "./own-slice.ts";
+export { setOwnSlice } from "./own-slice.ts";
 export { Memory, checkRange } from "./memory.ts";
 export {
   type Accepted,

@@ -62,7 +62,7 @@ export class Resumption implements Disposable {
 
   /**
    * Keeps the connection of a client until its server has sent a ticket, or anything else.
-   * @param resumed the session that was offered, null for none
+   * @param offered the session that this handshake began with, null for none
    * @returns false when too many wait, or none is wanted: then the connection stays the caller's
    */
   awaitTicket(

@@ -5,7 +5,10 @@ import { type Result, ok } from "@lateen/errors";
 /** Certificates remembered, the longest unused forgotten first. */
 const MAX_SEEN = 1024;
 
-/** Parses the certificates of peers; one that was seen before costs a digest, or nothing when it is our own `der`. What is in them is judged anew each time. */
+/**
+ * Parses the certificates of peers; one that was seen before costs a digest, or nothing when it is our own `der`. What is in them is
+ * judged anew each time.
+ */
 export class SeenCertificates {
   /** By digest; the least recently seen first. */
   readonly #seen = new Map<string, Certificate>();

@@ -64,7 +64,7 @@ export class TlsHandshake {
     const send = connection.output();
     if (outcome === "done") return this.#takeOver(send);
     if (outcome === "more" && this.#received <= MAX_BYTES) return { t: "more", send };
-    this.#end(false);
+    this.#failed();
     const error = outcome === "failed" ? this.#failure() : handshakeError(`more than ${MAX_BYTES} bytes`);
     this.free();
     return { t: "failed", send, error };
@@ -72,7 +72,7 @@ export class TlsHandshake {
 
   /** Instead of `free` when the peer went away or fell silent, which may be for what was offered to it. Idempotent. */
   lost(): void {
-    this.#end(false);
+    this.#failed();
     this.free();
   }
 
@@ -98,7 +98,6 @@ export class TlsHandshake {
         kept: connection.leftover(),
       });
       if (connection.alpn() === this.#alpn) {
-        this.#end(true);
         this.#kept = this.#aftermath.done(records);
         return { t: "done", send, records, peerChainDer, resumed };
       }
@@ -109,11 +108,10 @@ export class TlsHandshake {
     }
   }
 
-  #end(done: boolean): void {
-    if (this.#over) return;
-    this.#over = true;
+  /** `free` must follow. */
+  #failed(): void {
     const { refusal, thrown } = this.#connection;
-    if (!done && refusal === null && thrown === null) this.#aftermath.failed();
+    if (!this.#over && refusal === null && thrown === null) this.#aftermath.failed();
   }
 
   #failure(): MeshError {
