@@ -24,3 +24,29 @@ test("what a layer above seals leaves at once, in one piece with what was writte
   expect(recvInto(far, received, 0, 16)).toBe(1);
   closeStream(far);
 });
+
+test("what fills the vector leaves before what a layer above seals behind it", () => {
+  using loop = new Loop((fault) => {
+    throw fault;
+  });
+  const [near, far] = streamPair();
+  const socket = new FastSocket(loop, { fd: near, tenant: loop.turns.hold(""), remote: null, place: null });
+  const sealed = new Memory(3);
+  sealed.bytes.set([3, 4, 5]);
+  const pairs = 64; // of a staged piece and one that is pointed to: as many as a vector holds
+  const pointed = 2048;
+
+  for (let i = 0; i < pairs; i++) socket.write(Uint8Array.of(1), new Uint8Array(pointed).fill(2));
+  expect(socket.writeNow(sealed, 0, 3)).toBe(true);
+  const all = pairs * (1 + pointed) + 3;
+  const received = new Memory(all + 1);
+  let got = 0;
+  while (got < all) {
+    const n = recvInto(far, received, got, received.length - got);
+    if (n <= 0) break;
+    got += n;
+  }
+  expect(got).toBe(all);
+  expect([...received.bytes.subarray(all - 5, all)]).toEqual([2, 2, 3, 4, 5]);
+  closeStream(far);
+});
