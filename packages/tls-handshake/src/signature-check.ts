@@ -1,18 +1,7 @@
-import { type KeyObject, createPublicKey, hash, verify } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { Oid, type SignedBy, type VerifySignatureNow } from "@lateen/certificates";
-
-const EC_HASHES: ReadonlyMap<string, string> = new Map([
-  [Oid.EcdsaSha256, "sha256"],
-  [Oid.EcdsaSha384, "sha384"],
-  [Oid.EcdsaSha512, "sha512"],
-]);
-const RSA_HASHES: ReadonlyMap<string, string> = new Map([
-  [Oid.RsaSha256, "sha256"],
-  [Oid.RsaSha384, "sha384"],
-  [Oid.RsaSha512, "sha512"],
-]);
-const CURVES: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp521r1"]);
+import { hash } from "node:crypto";
+import { isSigned } from "@lateen/certificate-signatures";
+import type { SignedBy, VerifySignatureNow } from "@lateen/certificates";
 
 /** Signatures remembered, oldest forgotten first. */
 const MAX_KNOWN = 1024;
@@ -46,20 +35,4 @@ const areSame = (a: SignedBy, b: SignedBy): boolean =>
 function claimName({ publicKey, algorithm, message, signature }: SignedBy): string {
   const lengths = Buffer.from(`${algorithm} ${publicKey.length} ${message.length} ${signature.length} `, "latin1");
   return hash("sha256", Buffer.concat([lengths, publicKey, message, signature]), "base64");
-}
-
-function isSigned({ publicKey, algorithm, message, signature }: SignedBy): boolean {
-  try {
-    const key = createPublicKey({ key: Buffer.from(publicKey), format: "der", type: "spki" });
-    const digest = digestOf(key, algorithm);
-    return digest !== undefined && verify(digest, message, { key, dsaEncoding: "der" }, signature);
-  } catch {
-    return false; // a key that cannot be read signs nothing
-  }
-}
-
-function digestOf(key: KeyObject, algorithm: string): string | undefined {
-  if (key.asymmetricKeyType === "rsa") return RSA_HASHES.get(algorithm);
-  if (key.asymmetricKeyType !== "ec" || !CURVES.has(key.asymmetricKeyDetails?.namedCurve ?? "")) return undefined;
-  return EC_HASHES.get(algorithm);
 }

@@ -1,0 +1,1 @@
+export { ecdsaHash, isSigned } from "./signed-claim.ts";
