@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { Code, MeshError } from "@lateen/errors";
+import { thrownBy } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as k from "./constants.ts";
 import * as epoll from "./epoll.ts";
@@ -20,15 +21,7 @@ beforeAll(() => {
 });
 afterAll(() => [a, b].forEach(libc.close));
 
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (e) {
-    if (MeshError.is(e)) return e.code;
-    throw e;
-  }
-  return "no error";
-}
+const codeOf = (run: () => unknown): string => thrownBy(MeshError.is, run)?.code ?? "no error";
 
 /** Empties `fd`. @returns what was there */
 function drain(fd: number): Buffer {

@@ -5,21 +5,14 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Code, MeshError } from "@lateen/errors";
+import { failureOf } from "@lateen/testkit";
 import { describe, expect, test } from "vitest";
 import * as k from "./constants.ts";
 import * as epoll from "./epoll.ts";
 import * as libc from "./libc.ts";
 import { errnoName, errnoOf } from "./system-error.ts";
 
-function failure(run: () => unknown): MeshError {
-  try {
-    run();
-  } catch (e) {
-    if (MeshError.is(e)) return e;
-    throw e;
-  }
-  throw new Error("it did not fail");
-}
+const failure = failureOf(MeshError.is);
 
 /** What a caller could get past the compiler: everything here must be refused before C sees it. */
 const hostile = {

@@ -1,21 +1,14 @@
 import { testCredentials } from "@lateen/certificates/test-credentials";
 import type { Credentials, CredentialsOptions } from "@lateen/datapath";
 import { Code, MeshError } from "@lateen/errors";
+import { failureOf } from "@lateen/testkit";
 import { describe, expect, test } from "vitest";
 import { TlsEngine } from "./tls-engine.ts";
 
 const peers = await testCredentials(Date.now());
 const nowMs = (): number => Date.now();
 
-function failure(run: () => unknown): MeshError {
-  try {
-    run();
-  } catch (e) {
-    if (MeshError.is(e)) return e;
-    throw e;
-  }
-  throw new Error("it did not fail");
-}
+const failure = failureOf(MeshError.is);
 
 function shake(engine: TlsEngine, client: Credentials, server: Credentials): string {
   const start = (role: "client" | "server", credentials: Credentials) =>

@@ -4,6 +4,7 @@ import { type CipherGCM, createCipheriv, randomBytes } from "node:crypto";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Code, MeshError } from "@lateen/errors";
+import { thrownBy } from "@lateen/testkit";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { guardedMemory } from "../guarded-memory.test.support.ts";
@@ -15,15 +16,7 @@ const NAMES = Object.keys(KEY_BYTES) as AeadName[];
 const HEADER = 5;
 const TAG = 16;
 
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (e) {
-    if (MeshError.is(e)) return e.code;
-    throw e;
-  }
-  return "no error";
-}
+const codeOf = (run: () => unknown): string => thrownBy(MeshError.is, run)?.code ?? "no error";
 
 function keys(cipher: AeadName, key = randomBytes(KEY_BYTES[cipher]), iv = randomBytes(12)) {
   const seal = new AeadKey({ cipher, direction: "seal", key, iv });

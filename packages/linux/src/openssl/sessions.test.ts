@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { decodePem } from "@lateen/certificates";
 import { testCredentials } from "@lateen/certificates/test-credentials";
 import { Code, MeshError } from "@lateen/errors";
+import { failureOf } from "@lateen/testkit";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Refusal } from "./refusal.ts";
 import type { OfferedSession, TicketKeeper } from "./resumption.ts";
@@ -84,15 +85,7 @@ function sessionOf(tickets?: TicketKeeper): TlsSession {
   return session;
 }
 
-function failure(run: () => unknown): MeshError {
-  try {
-    run();
-  } catch (e) {
-    if (MeshError.is(e)) return e;
-    throw e;
-  }
-  throw new Error("it did not fail");
-}
+const failure = failureOf(MeshError.is);
 
 describe("a session", () => {
   test("is taken out of a ticket and resumed, after the connection that it came from is gone", () => {

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { decodePem } from "@lateen/certificates";
 import { testCredentials } from "@lateen/certificates/test-credentials";
 import { Code, MeshError } from "@lateen/errors";
+import { failureOf } from "@lateen/testkit";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { guardedMemory } from "../guarded-memory.test.support.ts";
@@ -49,15 +50,7 @@ function shake(client: TlsConnection, server: TlsConnection, via: (bytes: Buffer
   return `client ${c}, server ${s}`;
 }
 
-function failure(run: () => unknown): MeshError {
-  try {
-    run();
-  } catch (e) {
-    if (MeshError.is(e)) return e;
-    throw e;
-  }
-  throw new Error("it did not fail");
-}
+const failure = failureOf(MeshError.is);
 
 describe("a handshake", () => {
   test("gives both the same secrets, suite and protocol, and each other's chain", () => {
