@@ -1,12 +1,9 @@
 import type { DeltaDiscoveryRequest } from "@lateen/xds-types";
 import { DeltaWatch } from "./delta-watch.ts";
-import { NameAccount, describeWatches } from "./name-account.ts";
 import { type ServerEffect, type StreamOptions, type TypeState, UNAVAILABLE } from "./stream-messages.ts";
+import { type StreamInput, StreamWatches } from "./stream-watches.ts";
 
-export type ServerInput =
-  | { readonly t: "request"; readonly request: DeltaDiscoveryRequest }
-  /** Something changed in the tables. */
-  | { readonly t: "changed" };
+export type ServerInput = StreamInput<DeltaDiscoveryRequest>;
 
 /**
  * The server side of delta xDS for one stream, after it is known whose it is. A machine without I/O: inputs give effects, in
@@ -16,28 +13,29 @@ export type ServerInput =
  */
 export class DeltaServer implements Disposable {
   readonly #o: StreamOptions;
-  readonly #watches = new Map<string, DeltaWatch>();
-  readonly #account: NameAccount;
+  readonly #watches: StreamWatches<DeltaDiscoveryRequest, DeltaWatch>;
 
   constructor(o: StreamOptions) {
     this.#o = o;
-    this.#account = new NameAccount(o);
+    this.#watches = new StreamWatches(o, {
+      open: (context, first: DeltaDiscoveryRequest) => new DeltaWatch(context, first),
+      namesOf: (request) => request.resourceNamesSubscribe,
+      flush: () => this.#flush(),
+    });
   }
 
   step(input: ServerInput): readonly ServerEffect[] {
-    return input.t === "request"
-      ? this.#request(input.request)
-      : this.#account.within(this.#watches, () => this.#flush());
+    return this.#watches.step(input);
   }
 
   /** What is known about each type's subscription, for debugging. */
   state(): ReadonlyMap<string, TypeState> {
-    return describeWatches(this.#watches);
+    return this.#watches.state();
   }
 
   /** The names of each subscription. */
   names(): ReadonlyMap<string, readonly string[]> {
-    return new Map([...this.#watches].map(([url, w]) => [url, w.names]));
+    return this.#watches.names();
   }
 
   /** Up to where the client needs no word any more of what went from a table. */
@@ -47,23 +45,7 @@ export class DeltaServer implements Disposable {
 
   /** Gives its names back. */
   [Symbol.dispose](): void {
-    this.#account[Symbol.dispose]();
-    this.#watches.clear();
-  }
-
-  #request(request: DeltaDiscoveryRequest): readonly ServerEffect[] {
-    const { typeUrl, responseNonce: nonce, errorDetail } = request;
-    const served = this.#o.types.find((t) => t.typeUrl === typeUrl);
-    if (served === undefined) return [{ t: "unknown-type", typeUrl, names: request.resourceNamesSubscribe }];
-    const effects: ServerEffect[] = [];
-    const watch = this.#watches.get(typeUrl);
-    if (watch === undefined) {
-      const { scope, scopeKey, shared } = this.#o;
-      this.#watches.set(typeUrl, new DeltaWatch({ served, scope, scopeKey, shared }, request));
-    } else if (watch.hear(request) === "stale") return [{ t: "stale", typeUrl }];
-    else if (errorDetail !== null) effects.push({ t: "rejected", typeUrl, nonce, message: errorDetail.message });
-    else if (nonce !== "") effects.push({ t: "acknowledged", typeUrl, nonce });
-    return [...effects, ...this.#account.within(this.#watches, () => this.#flush())];
+    this.#watches[Symbol.dispose]();
   }
 
   #flush(): readonly ServerEffect[] {
@@ -90,12 +72,10 @@ export class DeltaServer implements Disposable {
       effects.push({ t: "close", code: UNAVAILABLE, message });
       return;
     }
-    const { order, nonce } = this.#o;
+    const { order } = this.#o;
     const later = typeUrl === order?.first ? this.#watches.get(order.second) : undefined;
     const batch = watch.take(later?.settledAt ?? Infinity);
     if (batch === null) return;
-    const sent = nonce();
-    watch.answers.send(sent);
-    effects.push({ t: "send", typeUrl, nonce: sent, batch });
+    effects.push(this.#watches.sending(typeUrl, watch, batch));
   }
 }

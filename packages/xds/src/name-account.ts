@@ -1,9 +1,9 @@
 import type { Unanswered } from "./unanswered.ts";
-import { DEFAULT_MAX_NAMES, RESOURCE_EXHAUSTED, type ServerEffect, type TypeState } from "./stream-messages.ts";
+import { DEFAULT_MAX_NAMES, RESOURCE_EXHAUSTED, type ServerEffect } from "./stream-messages.ts";
 import type { NameBudget } from "./served-type.ts";
 
 /** What every watch can say of itself. */
-interface Counted {
+export interface Counted {
   readonly size: number;
   readonly isWildcard: boolean;
   readonly names: readonly string[];
@@ -53,20 +53,4 @@ export class NameAccount implements Disposable {
     this.#budget?.give(this.#charged);
     this.#charged = 0;
   }
-}
-
-export function describeWatches(watches: ReadonlyMap<string, Counted>): ReadonlyMap<string, TypeState> {
-  return new Map([...watches].map(([typeUrl, watch]) => [typeUrl, describeWatch(watch)]));
-}
-
-function describeWatch({ isWildcard, names, sentCount, answers }: Counted): TypeState {
-  return {
-    wildcard: isWildcard,
-    names: isWildcard ? 0 : names.length,
-    resources: sentCount,
-    nonceSent: answers.sent,
-    nonceAcked: answers.acknowledged,
-    awaiting: answers.isAwaiting,
-    lastError: answers.lastError,
-  };
 }

@@ -1,12 +1,9 @@
 import type { DiscoveryRequest } from "@lateen/xds-types";
 import { StateWatch } from "./state-watch.ts";
-import { NameAccount, describeWatches } from "./name-account.ts";
-import { type ServerEffect, type StreamOptions, type TypeState } from "./stream-messages.ts";
+import type { ServerEffect, StreamOptions, TypeState } from "./stream-messages.ts";
+import { type StreamInput, StreamWatches } from "./stream-watches.ts";
 
-export type StateInput =
-  | { readonly t: "request"; readonly request: DiscoveryRequest }
-  /** Something changed in the tables. */
-  | { readonly t: "changed" };
+export type StateInput = StreamInput<DiscoveryRequest>;
 
 /**
  * The server side of state-of-the-world xDS for one stream, after it is known whose it is. A machine as `DeltaServer`, with the
@@ -15,26 +12,27 @@ export type StateInput =
  */
 export class StateServer implements Disposable {
   readonly #o: StreamOptions;
-  readonly #watches = new Map<string, StateWatch>();
-  readonly #account: NameAccount;
+  readonly #watches: StreamWatches<DiscoveryRequest, StateWatch>;
 
   constructor(o: StreamOptions) {
     this.#o = o;
-    this.#account = new NameAccount(o);
+    this.#watches = new StreamWatches(o, {
+      open: (context, first: DiscoveryRequest) => new StateWatch(context, first),
+      namesOf: (request) => request.resourceNames,
+      flush: () => this.#flush(),
+    });
   }
 
   step(input: StateInput): readonly ServerEffect[] {
-    return input.t === "request"
-      ? this.#request(input.request)
-      : this.#account.within(this.#watches, () => this.#flush());
+    return this.#watches.step(input);
   }
 
   state(): ReadonlyMap<string, TypeState> {
-    return describeWatches(this.#watches);
+    return this.#watches.state();
   }
 
   names(): ReadonlyMap<string, readonly string[]> {
-    return new Map([...this.#watches].map(([url, w]) => [url, w.names]));
+    return this.#watches.names();
   }
 
   /** What is gone is never told, so nothing waits to be. */
@@ -43,23 +41,7 @@ export class StateServer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#account[Symbol.dispose]();
-    this.#watches.clear();
-  }
-
-  #request(request: DiscoveryRequest): readonly ServerEffect[] {
-    const { typeUrl, responseNonce: nonce, errorDetail } = request;
-    const served = this.#o.types.find((t) => t.typeUrl === typeUrl);
-    if (served === undefined) return [{ t: "unknown-type", typeUrl, names: request.resourceNames }];
-    const effects: ServerEffect[] = [];
-    const watch = this.#watches.get(typeUrl);
-    if (watch === undefined) {
-      const { scope, scopeKey, shared } = this.#o;
-      this.#watches.set(typeUrl, new StateWatch({ served, scope, scopeKey, shared }, request));
-    } else if (watch.hear(request) === "stale") return [{ t: "stale", typeUrl }];
-    else if (errorDetail !== null) effects.push({ t: "rejected", typeUrl, nonce, message: errorDetail.message });
-    else if (nonce !== "") effects.push({ t: "acknowledged", typeUrl, nonce });
-    return [...effects, ...this.#account.within(this.#watches, () => this.#flush())];
+    this.#watches[Symbol.dispose]();
   }
 
   #flush(): readonly ServerEffect[] {
@@ -68,9 +50,7 @@ export class StateServer implements Disposable {
       const watch = this.#watches.get(typeUrl);
       const batch = watch?.take() ?? null;
       if (watch === undefined || batch === null) continue;
-      const sent = this.#o.nonce();
-      watch.answers.send(sent);
-      effects.push({ t: "send", typeUrl, nonce: sent, batch });
+      effects.push(this.#watches.sending(typeUrl, watch, batch));
     }
     return effects;
   }
