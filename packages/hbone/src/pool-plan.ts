@@ -1,3 +1,5 @@
+import type { MeshError } from "@lateen/errors";
+
 /** One tunnel as the pool's decisions see it: open, and with room as far as it knows. */
 export interface TunnelView {
   readonly id: number;
@@ -8,11 +10,15 @@ export interface TunnelView {
 /** Tunnels of one key, and what waits for one. */
 export interface KeyState {
   readonly tunnels: readonly TunnelView[];
-  readonly dialing: boolean;
+  /** Connects under way. */
+  readonly dials: number;
   readonly waiting: number;
 }
 
-export const EMPTY_KEY: KeyState = { tunnels: [], dialing: false, waiting: 0 };
+export const EMPTY_KEY: KeyState = { tunnels: [], dials: 0, waiting: 0 };
+
+/** Connects of one key under way at once, however many wait: more would not be done sooner, and a peer takes 128 of one address. */
+export const MAX_DIALS = 8;
 
 export type PoolInput =
   /** A request asks for a stream. */
@@ -22,13 +28,15 @@ export type PoolInput =
   | { readonly t: "dialed"; readonly id: number; readonly nowMs: number }
   /** A tunnel came from elsewhere. */
   | { readonly t: "adopted"; readonly tunnel: TunnelView }
-  /** All that wait fail with it. */
-  | { readonly t: "dialFailed" }
+  /** Those that no other dial will serve fail with it. */
+  | { readonly t: "dialFailed"; readonly error: MeshError }
   | { readonly t: "tick"; readonly nowMs: number };
 
 export type PoolEffect =
   /** Give the oldest waiting request a stream on this tunnel. */
   | { readonly t: "assign"; readonly id: number }
+  /** The oldest `count` of those waiting fail. */
+  | { readonly t: "refuse"; readonly count: number; readonly error: MeshError }
   | { readonly t: "dial" }
   /** The tunnel left the pool: it takes no more streams and closes when its last one is over. */
   | { readonly t: "retire"; readonly id: number };
@@ -54,7 +62,8 @@ export function observe(state: KeyState, activity: Activity, nowMs: number): Key
 type Outcome = readonly [KeyState, readonly PoolEffect[]];
 
 /**
- * The pool's decisions for one key: one connect at a time, a tunnel retires when it is full, idle ones go. Pure.
+ * The pool's decisions for one key: never more connects than those waiting will fill tunnels, a tunnel retires when it is full, idle
+ * ones go. Pure.
  * @param state as `observe` gave it
  * @see dataplane contract 5.9
  */
@@ -66,12 +75,16 @@ export function planPool(state: KeyState, input: PoolInput, limits: PoolLimits):
       return [{ ...state, waiting: Math.max(0, state.waiting - 1) }, []];
     case "dialed": {
       const tunnel: TunnelView = { id: input.id, active: 0, lastUsedMs: input.nowMs };
-      return serve({ ...state, dialing: false, tunnels: [...state.tunnels, tunnel] }, [], limits);
+      return serve({ ...state, dials: state.dials - 1, tunnels: [...state.tunnels, tunnel] }, [], limits);
     }
     case "adopted":
       return serve({ ...state, tunnels: [...state.tunnels, input.tunnel] }, [], limits);
-    case "dialFailed":
-      return [{ ...state, dialing: false, waiting: 0 }, []];
+    case "dialFailed": {
+      const dials = state.dials - 1;
+      const waiting = Math.min(state.waiting, dials * limits.maxStreams);
+      const count = state.waiting - waiting;
+      return [{ ...state, dials, waiting }, count === 0 ? [] : [{ t: "refuse", count, error: input.error }]];
+    }
     case "tick": {
       const idle = state.tunnels.filter((t) => t.active === 0 && input.nowMs - t.lastUsedMs >= limits.idleMs);
       const tunnels = state.tunnels.filter((t) => !idle.includes(t));
@@ -80,12 +93,15 @@ export function planPool(state: KeyState, input: PoolInput, limits: PoolLimits):
   }
 }
 
-/** Gives waiting requests to tunnels with room, and dials once for the rest. */
+/** Gives waiting requests to tunnels with room, and dials for the rest. */
 function serve(state: KeyState, effects: readonly PoolEffect[], limits: PoolLimits): Outcome {
   if (state.waiting === 0) return [state, effects];
   const open = state.tunnels.find((t) => t.active < limits.maxStreams);
-  if (open === undefined)
-    return state.dialing ? [state, effects] : [{ ...state, dialing: true }, [...effects, { t: "dial" }]];
+  if (open === undefined) {
+    const dials = Math.max(state.dials, Math.min(MAX_DIALS, Math.ceil(state.waiting / limits.maxStreams)));
+    const more = Array.from({ length: dials - state.dials }, () => ({ t: "dial" }) as const);
+    return [{ ...state, dials }, [...effects, ...more]];
+  }
   const full = open.active + 1 >= limits.maxStreams;
   const tunnels = full
     ? state.tunnels.filter((t) => t !== open)

@@ -4,7 +4,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ConnectRequest, HboneClient, HbonePool, HboneServer, HboneStream } from "./api.ts";
 import { hboneClient } from "./client.ts";
-import { EMPTY_KEY, type KeyState, type PoolInput, observe, planPool } from "./pool-plan.ts";
+import {
+  EMPTY_KEY,
+  type KeyState,
+  MAX_DIALS,
+  type PoolEffect,
+  type PoolInput,
+  observe,
+  planPool,
+} from "./pool-plan.ts";
 import { hbonePool } from "./pool.ts";
 import { hboneServer } from "./server.ts";
 
@@ -12,9 +20,22 @@ const LIMITS = { maxStreams: 3, idleMs: 1000 };
 
 describe("decisions", () => {
   const tunnel = (id: number, active: number, lastUsedMs = 0) => ({ id, active, lastUsedMs });
+  const error = new MeshError(Code.Timeout, "connection timed out");
   const rows: readonly (readonly [string, KeyState, PoolInput, string])[] = [
     ["the first request dials", EMPTY_KEY, { t: "want" }, "dial"],
-    ["the next ones wait for that dial", { ...EMPTY_KEY, dialing: true, waiting: 1 }, { t: "want" }, ""],
+    ["the next ones wait for that dial", { ...EMPTY_KEY, dials: 1, waiting: 1 }, { t: "want" }, ""],
+    [
+      "more than one tunnel will hold cause another dial",
+      { ...EMPTY_KEY, dials: 1, waiting: 3 },
+      { t: "want" },
+      "dial",
+    ],
+    [
+      "dials under way are bounded",
+      { ...EMPTY_KEY, dials: MAX_DIALS, waiting: MAX_DIALS * LIMITS.maxStreams },
+      { t: "want" },
+      "",
+    ],
     ["a tunnel with room is used", { ...EMPTY_KEY, tunnels: [tunnel(1, 1)] }, { t: "want" }, "assign 1"],
     [
       "the stream that fills a tunnel retires it",
@@ -25,17 +46,28 @@ describe("decisions", () => {
     ["a full tunnel is passed over", { ...EMPTY_KEY, tunnels: [tunnel(1, 3)] }, { t: "want" }, "dial"],
     [
       "a new tunnel serves those who waited",
-      { tunnels: [], dialing: true, waiting: 2 },
+      { tunnels: [], dials: 1, waiting: 2 },
       { t: "dialed", id: 7, nowMs: 0 },
       "assign 7, assign 7",
     ],
     [
       "those beyond its limit cause the next dial",
-      { tunnels: [], dialing: true, waiting: 4 },
+      { tunnels: [], dials: 1, waiting: 4 },
       { t: "dialed", id: 7, nowMs: 0 },
       "assign 7, assign 7, assign 7, retire 7, dial",
     ],
-    ["a failed dial leaves nobody waiting", { tunnels: [], dialing: true, waiting: 4 }, { t: "dialFailed" }, ""],
+    [
+      "a failed dial leaves nobody waiting",
+      { tunnels: [], dials: 1, waiting: 3 },
+      { t: "dialFailed", error },
+      "refuse 3",
+    ],
+    [
+      "whom another dial will serve waits on",
+      { tunnels: [], dials: 2, waiting: 4 },
+      { t: "dialFailed", error },
+      "refuse 1",
+    ],
     [
       "an idle tunnel is let go",
       { ...EMPTY_KEY, tunnels: [tunnel(1, 0, 0), tunnel(2, 0, 500)] },
@@ -48,7 +80,8 @@ describe("decisions", () => {
   for (const [what, state, input, want] of rows) {
     test(what, () => {
       const [, effects] = planPool(state, input, LIMITS);
-      expect(effects.map((e) => ("id" in e ? `${e.t} ${e.id}` : e.t)).join(", ")).toBe(want);
+      const about = (e: PoolEffect): number | string => ("id" in e ? e.id : "count" in e ? e.count : "");
+      expect(effects.map((e) => `${e.t} ${about(e)}`.trim()).join(", ")).toBe(want);
     });
   }
 
@@ -60,21 +93,22 @@ describe("decisions", () => {
   const anyInput = fc.oneof(
     fc.constant<PoolInput>({ t: "want" }),
     fc.nat(9).map<PoolInput>((id) => ({ t: "dialed", id, nowMs: id })),
-    fc.constant<PoolInput>({ t: "dialFailed" }),
+    fc.constant<PoolInput>({ t: "dialFailed", error }),
     fc.nat(5000).map<PoolInput>((nowMs) => ({ t: "tick", nowMs })),
   );
-  test("never two dials at once, never a stream too many, nobody waits without a dial", () =>
+  test("never more dials than tunnels needed, never a stream too many, nobody waits without a dial", () =>
     fc.assert(
       fc.property(fc.array(anyInput, { maxLength: 60 }), (inputs) => {
         let state = EMPTY_KEY;
         for (const [i, raw] of inputs.entries()) {
-          if (raw.t.startsWith("dial") && !state.dialing) continue;
+          if (raw.t.startsWith("dial") && state.dials === 0) continue;
           const input = raw.t === "dialed" ? { ...raw, id: i } : raw;
           const [next, effects] = planPool(state, input, LIMITS);
-          expect(effects.filter((e) => e.t === "dial").length).toBeLessThanOrEqual(
-            state.dialing && !input.t.startsWith("dial") ? 0 : 1,
-          );
-          expect(next.waiting === 0 || next.dialing).toBe(true);
+          const begun = effects.filter((e) => e.t === "dial").length;
+          const ended = input.t.startsWith("dial") ? 1 : 0;
+          expect(next.dials).toBe(state.dials + begun - ended);
+          if (begun > 0) expect(next.dials).toBe(Math.min(MAX_DIALS, Math.ceil(next.waiting / LIMITS.maxStreams)));
+          expect(next.waiting === 0 || next.dials > 0).toBe(true);
           expect(next.tunnels.every((t) => t.active < LIMITS.maxStreams)).toBe(true);
           state = next;
         }
@@ -230,6 +264,18 @@ describe("the pool", () => {
     expect(rig.errors).toEqual(["connection timed out", "connection timed out"]);
     rig.want();
     expect(rig.dials).toHaveLength(2);
+  });
+
+  test("a crowd opens the tunnels that it will fill at once, and one that fails takes only those with it that no other serves", () => {
+    const rig = new Rig();
+    for (let i = 0; i < 7; i++) rig.want();
+    expect(rig.dials).toHaveLength(3);
+    rig.dialed(0);
+    expect(rig.open).toHaveLength(3);
+    rig.dials[1]?.done(fail(new MeshError(Code.Timeout, "connection timed out")));
+    expect(rig.errors).toEqual(["connection timed out"]);
+    rig.dialed(2);
+    expect([rig.open.length, rig.dials.length]).toEqual([6, 3]);
   });
 
   test("a tunnel whose peer says GOAWAY is left alone; its streams live", () => {

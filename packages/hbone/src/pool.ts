@@ -35,12 +35,12 @@ interface Want {
   retried: boolean;
 }
 
-/** Tunnels, waiting requests and the running connect of one key. */
+/** Tunnels, waiting requests and the running connects of one key. */
 interface Slot {
   readonly key: string;
   state: KeyState;
   readonly wants: Want[];
-  cancelDial: Cancel | null;
+  readonly cancelDials: Set<Cancel>;
 }
 
 interface Tunnel {
@@ -134,8 +134,8 @@ class Pool implements HbonePool {
   #stop(error: MeshError): void {
     this.#stopped ??= error;
     for (const slot of [...this.#slots.values()]) {
-      slot.cancelDial?.();
-      slot.cancelDial = null;
+      for (const cancel of slot.cancelDials) cancel();
+      slot.cancelDials.clear();
       for (const want of slot.wants.splice(0)) finish(want, fail(error));
     }
     this.#slots.clear();
@@ -144,7 +144,7 @@ class Pool implements HbonePool {
   #slot(key: string): Slot {
     const known = this.#slots.get(key);
     if (known !== undefined) return known;
-    const slot: Slot = { key, state: EMPTY_KEY, wants: [], cancelDial: null };
+    const slot: Slot = { key, state: EMPTY_KEY, wants: [], cancelDials: new Set() };
     if (this.#stopped === null) this.#slots.set(key, slot);
     return slot;
   }
@@ -170,7 +170,8 @@ class Pool implements HbonePool {
     const [state, effects] = planPool(seen, input, this.#limits);
     slot.state = state;
     for (const effect of effects) this.#perform(slot, effect);
-    if (slot.state.tunnels.length === 0 && !slot.state.dialing && slot.wants.length === 0) this.#slots.delete(slot.key);
+    if (slot.state.tunnels.length === 0 && slot.state.dials === 0 && slot.wants.length === 0)
+      this.#slots.delete(slot.key);
   }
 
   #activity(id: number): number | null {
@@ -185,6 +186,9 @@ class Pool implements HbonePool {
         break;
       case "dial":
         this.#startDial(slot);
+        break;
+      case "refuse":
+        for (const want of slot.wants.splice(0, effect.count)) finish(want, fail(effect.error));
         break;
       case "retire":
         this.#tunnels.get(effect.id)?.client.drain();
@@ -209,13 +213,14 @@ class Pool implements HbonePool {
   }
 
   #startDial(slot: Slot): void {
+    let cancel: Cancel | null = null;
     let settled = false;
-    const cancel = this.#dial(slot.key, (result) => {
+    cancel = this.#dial(slot.key, (result) => {
       settled = true;
-      slot.cancelDial = null;
+      if (cancel !== null) slot.cancelDials.delete(cancel);
       this.#dialed(slot, result);
     });
-    if (!settled) slot.cancelDial = cancel;
+    if (!settled) slot.cancelDials.add(cancel);
   }
 
   #dialed(slot: Slot, result: Result<HboneClient>): void {
@@ -223,15 +228,13 @@ class Pool implements HbonePool {
       if (result.ok) result.value.abort();
       return;
     }
-    if (result.ok) {
-      const id = this.#nextId++;
-      this.#tunnels.set(id, { key: slot.key, client: result.value });
-      this.#step(slot, { t: "dialed", id, nowMs: this.#nowMs });
+    if (!result.ok) {
+      this.#step(slot, { t: "dialFailed", error: result.error });
       return;
     }
-    const waiting = slot.wants.splice(0);
-    this.#step(slot, { t: "dialFailed" });
-    for (const want of waiting) finish(want, fail(result.error));
+    const id = this.#nextId++;
+    this.#tunnels.set(id, { key: slot.key, client: result.value });
+    this.#step(slot, { t: "dialed", id, nowMs: this.#nowMs });
   }
 }
 
