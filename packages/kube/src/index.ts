@@ -46,7 +46,9 @@ export {
   VALIDATING_WEBHOOKS,
   type WriteOptions,
   type WrittenObject,
+  collectionPath,
   objectAccess,
+  objectPath,
   resourceVersionOf,
   writtenAs,
 } from "./objects.ts";

@@ -68,28 +68,51 @@ export interface ApplyOptions extends CallOptions {
   readonly subresource?: "status";
 }
 
+/** What says where an object is: as it is written, or as it was read. */
+type Placed = Pick<WrittenObject, "apiVersion"> & {
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+};
+
+/** The path of an object, in the version that it is written in. */
+export function objectPath(
+  resource: ApiResource,
+  { apiVersion, metadata: { namespace = "", name } }: Placed,
+  more: { readonly subresource?: string } = {},
+): string {
+  return apiPath(resource, versionIn(apiVersion), { namespace, name, ...more });
+}
+
+/** The path of the collection that an object is in, or is to be created in. */
+export function collectionPath(resource: ApiResource, { apiVersion, metadata: { namespace = "" } }: Placed): string {
+  return apiPath(resource, versionIn(apiVersion), { namespace });
+}
+
 /**
  * Reads and writes objects of one kind.
  * @see Kubernetes, "Server-Side Apply"
  */
 export function objectAccess(client: ApiClient, resource: ApiResource): ObjectAccess {
   const version = resource.versions[0]!;
-  const at = (o: WrittenObject, more: { readonly subresource?: string } = {}): string =>
-    apiPath(resource, versionIn(o.apiVersion), { ...refOf(o), ...more });
   return {
     get: (ref, o = {}) => client.json({ path: apiPath(resource, version, ref), ...o }),
     remove: (ref, o = {}) => client.json({ method: "DELETE", path: apiPath(resource, version, ref), ...o }),
     create(object, { owner, ...o } = {}) {
-      const path = apiPath(resource, versionIn(object.apiVersion), { namespace: object.metadata.namespace ?? "" });
+      const path = collectionPath(resource, object);
       return client.json({ ...o, method: "POST", path, body: object, query: { fieldManager: owner } });
     },
     replace: (object, { owner, ...o } = {}) =>
-      client.json({ ...o, method: "PUT", path: at(object), body: object, query: { fieldManager: owner } }),
+      client.json({
+        ...o,
+        method: "PUT",
+        path: objectPath(resource, object),
+        body: object,
+        query: { fieldManager: owner },
+      }),
     apply: (object, { owner, subresource, ...o }) =>
       client.json({
         ...o,
         method: "PATCH",
-        path: at(object, subresource === undefined ? {} : { subresource }),
+        path: objectPath(resource, object, subresource === undefined ? {} : { subresource }),
         query: { fieldManager: owner, force: "true" },
         body: object,
         contentType: "application/apply-patch+yaml",
@@ -107,10 +130,6 @@ export function objectAccess(client: ApiClient, resource: ApiResource): ObjectAc
 }
 
 const versionIn = (apiVersion: string): string => apiVersion.slice(apiVersion.indexOf("/") + 1);
-const refOf = ({ metadata }: WrittenObject): { readonly namespace: string; readonly name: string } => ({
-  namespace: metadata.namespace ?? "",
-  name: metadata.name,
-});
 
 /** The group and version of a kind that an object is written in. */
 export const writtenAs = (resource: ApiResource): { readonly apiVersion: string; readonly kind: string } => ({

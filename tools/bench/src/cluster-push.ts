@@ -4,9 +4,16 @@ import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Code, MeshError } from "@lateen/errors";
+import { apiResourceOf, objectPath } from "@lateen/kube";
 import { appProgram } from "@lateen/local-mesh";
 import { apiKinds } from "@lateen/resources";
-import { type ApiServer, apiServerProblem, crdOf, serviceAccountToken, startApiServer } from "@lateen/test-cluster";
+import {
+  type ApiServer,
+  apiServerProblem,
+  defineKinds,
+  serviceAccountToken,
+  startApiServer,
+} from "@lateen/test-cluster";
 import { processCost } from "./process-cost.ts";
 import { type Clients, Peer, heardBy } from "./push.ts";
 import { changeMark, machineMs } from "./push-messages.ts";
@@ -48,11 +55,12 @@ interface Written {
   readonly status?: unknown;
 }
 
-const PLURALS = new Map(Object.entries(apiKinds).map(([kind, { plural }]) => [kind, plural]));
+const RESOURCES = new Map(Object.entries(apiKinds).map(([kind, found]) => [kind, { ...found, kind }]));
 
-function pathOf({ apiVersion, kind, metadata: { namespace, name } }: Written): string {
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${PLURALS.get(kind)}/${name}`;
+function pathOf(object: Written, more: { readonly subresource?: "status" } = {}): string {
+  const resource = RESOURCES.get(object.kind);
+  if (resource === undefined) throw new MeshError(Code.Bug, `Cannot write a ${object.kind}: its path is not known`);
+  return objectPath(resource, object, more);
 }
 
 /** As a user and the kubelet would write it: what the API server gives out itself is left to it. */
@@ -63,20 +71,12 @@ async function write(api: ApiServer, object: Written): Promise<{ readonly metada
   const send = (path: string): Promise<{ metadata: { uid: string } }> =>
     api.done("PATCH", `${path}?fieldManager=bench&force=true`, body, "application/apply-patch+yaml");
   const made = await send(pathOf(object));
-  if (object.status !== undefined) await send(`${pathOf(object)}/status`);
+  if (object.status !== undefined) await send(pathOf(object, { subresource: "status" }));
   return made;
 }
 
 async function makeCluster(api: ApiServer): Promise<void> {
-  for (const kind of CUSTOM) {
-    const { group, plural, versions, scope } = apiKinds[kind];
-    const definition = crdOf({ group, plural, versions, kind, scope });
-    await api.done("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
-  }
-  for (const kind of CUSTOM) {
-    const { group, plural, versions } = apiKinds[kind];
-    while ((await api.call("GET", `/apis/${group}/${versions[0]}/${plural}`)).status !== 200) await pause(100);
-  }
+  await defineKinds(api, CUSTOM.map(apiResourceOf));
   const objects = [...simulatedCluster(SIZE)] as Written[];
   const isFirst = ({ kind }: Written): boolean => kind === "Namespace" || kind === "Node";
   await write(api, { apiVersion: "v1", kind: "Namespace", metadata: { name: SYSTEM } });

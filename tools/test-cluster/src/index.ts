@@ -4,7 +4,7 @@ import { programPath } from "../program.mjs";
 
 export { type Answer, ApiServer, type ApiServerOptions, startApiServer } from "./api-server.ts";
 export { FaultProxy, type Passing, type ProxyAnswer } from "./fault-proxy.ts";
-export { type CustomKind, crdOf, serviceAccountToken } from "./objects.ts";
+export { type CustomKind, crdOf, defineKinds, serviceAccountToken } from "./objects.ts";
 
 /** Why there is no API server to start here; null when there is one. */
 export function apiServerProblem(): string | null {

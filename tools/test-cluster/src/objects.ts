@@ -1,3 +1,4 @@
+import { eventually } from "@lateen/testkit";
 import type { ApiServer } from "./api-server.ts";
 
 /** A kind to be made known to the API server. */
@@ -40,6 +41,16 @@ export function crdOf({ group, kind, plural, versions, scope = "namespaced" }: C
       })),
     },
   };
+}
+
+/** Makes kinds known as `crdOf` defines them, and waits until each is served in its first version. */
+export async function defineKinds(api: ApiServer, kinds: readonly CustomKind[]): Promise<void> {
+  for (const kind of kinds)
+    await api.done("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crdOf(kind));
+  for (const { group, plural, versions } of kinds)
+    await eventually(async () => (await api.call("GET", `/apis/${group}/${versions[0]}/${plural}`)).status === 200, {
+      what: `${plural} of ${group} to be served`,
+    });
 }
 
 /** A token as kubelet asks for it; the service account, and the pod if one is named, must exist. */

@@ -3,13 +3,23 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CaClient, createCaClient } from "@lateen/ca";
+import {
+  type ApiResource,
+  CONFIG_MAPS,
+  SECRETS,
+  VALIDATING_WEBHOOKS,
+  apiResourceOf,
+  collectionPath,
+  objectPath,
+} from "@lateen/kube";
 import { apiKinds } from "@lateen/resources";
-import { type ApiServer, crdOf, serviceAccountToken } from "@lateen/test-cluster";
+import { type ApiServer, defineKinds, serviceAccountToken } from "@lateen/test-cluster";
 import { createLogging } from "@lateen/telemetry";
 import { eventually } from "@lateen/testkit";
 import { parseConfig } from "../config.ts";
 import { type TestClient, discoveryClient } from "../control-plane.test.support.ts";
 import { type ControlPlane, startControlPlane } from "../wire.ts";
+import { childResource } from "./gateways/gateway-children.ts";
 
 export const SYSTEM = "istio-system";
 
@@ -23,20 +33,18 @@ const CUSTOM = [
   "GatewayClass",
 ] as const;
 
+/** A kind that not every cluster of the tests has. */
+export const HTTP_ROUTES: ApiResource = {
+  group: "gateway.networking.k8s.io",
+  versions: ["v1"],
+  plural: "httproutes",
+  kind: "HTTPRoute",
+  scope: "namespaced",
+};
+
 /** Makes the kinds of the mesh known, and its namespaces and accounts. */
 export async function prepareCluster(api: ApiServer): Promise<void> {
-  for (const kind of CUSTOM) {
-    const { group, plural, versions, scope } = apiKinds[kind];
-    await api.done(
-      "POST",
-      "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-      crdOf({ group, plural, versions, kind, scope }),
-    );
-  }
-  for (const kind of CUSTOM) {
-    const { group, plural, versions } = apiKinds[kind];
-    await eventually(async () => (await api.call("GET", `/apis/${group}/${versions[0]}/${plural}`)).status === 200);
-  }
+  await defineKinds(api, CUSTOM.map(apiResourceOf));
   for (const name of [SYSTEM, "shop"]) await put(api, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   for (const name of ["n1", "n2"]) await put(api, { apiVersion: "v1", kind: "Node", metadata: { name } });
 }
@@ -55,28 +63,31 @@ export interface Written {
   readonly status?: unknown;
 }
 
-const PLURALS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(Object.entries(apiKinds).map(([kind, { plural }]) => [kind, plural])),
-  ConfigMap: "configmaps",
-  Secret: "secrets",
-  ValidatingWebhookConfiguration: "validatingwebhookconfigurations",
-  HorizontalPodAutoscaler: "horizontalpodautoscalers",
-  PodDisruptionBudget: "poddisruptionbudgets",
-  HTTPRoute: "httproutes",
-};
+const RESOURCES: ReadonlyMap<string, ApiResource> = new Map(
+  [
+    ...Object.entries(apiKinds).map(([kind, found]) => ({ ...found, kind })),
+    ...[CONFIG_MAPS, SECRETS, VALIDATING_WEBHOOKS, HTTP_ROUTES],
+    ...[childResource("HorizontalPodAutoscaler"), childResource("PodDisruptionBudget")],
+  ].map((resource) => [resource.kind, resource]),
+);
 
-export function pathOf({ apiVersion, kind, metadata }: Written, collection = false): string {
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const within = metadata.namespace === undefined ? "" : `/namespaces/${metadata.namespace}`;
-  return `${root}${within}/${PLURALS[kind]}${collection ? "" : `/${metadata.name}`}`;
+function resourceOf({ kind }: Written): ApiResource {
+  const resource = RESOURCES.get(kind);
+  if (resource === undefined) throw new Error(`no path is known of a ${kind}`);
+  return resource;
 }
+
+export const pathOf = (object: Written, more: { readonly subresource?: "status" } = {}): string =>
+  objectPath(resourceOf(object), object, more);
+export const collectionOf = (object: Written): string => collectionPath(resourceOf(object), object);
 
 /** Makes the object what it says, its status included. @returns it as it stands */
 export async function put<T extends Written>(api: ApiServer, object: T): Promise<{ metadata: { uid: string } }> {
   const apply = "application/apply-patch+yaml";
   const query = "?fieldManager=test&force=true";
   const made = await api.done<{ metadata: { uid: string } }>("PATCH", `${pathOf(object)}${query}`, object, apply);
-  if (object.status !== undefined) await api.done("PATCH", `${pathOf(object)}/status${query}`, object, apply);
+  if (object.status !== undefined)
+    await api.done("PATCH", `${pathOf(object, { subresource: "status" })}${query}`, object, apply);
   return made;
 }
 

@@ -6,7 +6,16 @@ import { type Answer, type ApiServer, requireApiServer, startApiServer } from "@
 import { eventually } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { ClusterPlane, SYSTEM, pathOf, policyObject, put, remove, roots } from "./cluster.test.support.ts";
+import {
+  ClusterPlane,
+  SYSTEM,
+  collectionOf,
+  pathOf,
+  policyObject,
+  put,
+  remove,
+  roots,
+} from "./cluster.test.support.ts";
 
 const CRDS = fileURLToPath(new URL("../../../../charts/lateen/files/crds/", import.meta.url));
 const DEADLINE_MS = 300_000;
@@ -60,7 +69,7 @@ describe.skipIf(requireApiServer())("objects at a cluster", () => {
   let api: ApiServer;
   let plane: ClusterPlane;
   const create = (object: ReturnType<typeof policyObject>): Promise<Answer> =>
-    api.call("POST", pathOf(object, true), object);
+    api.call("POST", collectionOf(object), object);
   const message = (answer: Answer): string => (answer.body as { message?: string }).message ?? "";
 
   beforeAll(async () => {

@@ -1,7 +1,7 @@
-import { type ApiServer, crdOf, requireApiServer, startApiServer } from "@lateen/test-cluster";
+import { type ApiServer, defineKinds, requireApiServer, startApiServer } from "@lateen/test-cluster";
 import { eventually } from "@lateen/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ClusterPlane, type Written, pathOf, prepareCluster, put } from "../cluster.test.support.ts";
+import { ClusterPlane, HTTP_ROUTES, type Written, pathOf, prepareCluster, put } from "../cluster.test.support.ts";
 
 const API = "gateway.networking.k8s.io/v1";
 const NAME = "wp.shop.svc.cluster.local";
@@ -54,9 +54,7 @@ describe.skipIf(requireApiServer())("statuses of the Gateway API on a real API s
   beforeAll(async () => {
     api = await startApiServer();
     await prepareCluster(api);
-    const kind = { group: "gateway.networking.k8s.io", kind: "HTTPRoute", plural: "httproutes", versions: ["v1"] };
-    await api.done("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crdOf(kind));
-    await eventually(async () => (await api.call("GET", `/apis/${API}/httproutes`)).status === 200);
+    await defineKinds(api, [HTTP_ROUTES]);
     cluster = await ClusterPlane.start(api);
   });
   afterAll(async () => {
