@@ -1,6 +1,7 @@
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IoVector, Memory, Poller, threadSocketFactory } from "@lateen/linux";
 import { OutputBlock, outputBytes } from "@lateen/tls-records";
 import { BlockPool } from "./out-queue.ts";
+import { Scratch } from "./scratch.ts";
 import { type Cancel, TimerWheel } from "./timer-wheel.ts";
 import { type Source, Turns } from "./turns.ts";
 
@@ -43,7 +44,8 @@ const RECEIVE_BYTES = 16 * 16_384 - 144;
 /** A read gets at least this much room; else what is collected leaves first. */
 const MIN_READ = 65_536;
 const STAGE_BYTES = 65_536;
-const SCRATCH_BYTES = 65_536;
+/** Bytes opened elsewhere than where they were received; beyond it, what was collected leaves first. */
+const MAX_SCRATCH = 1_048_576;
 /** Rounds of deferred work before the world outside is looked at again. */
 const MAX_ROUNDS = 16;
 /** Records sealed before they are sent, and blocks for that; a tunnel with much to send needs one. */
@@ -89,7 +91,9 @@ export class Loop implements Disposable {
   readonly #vectors: IoVector[] = [];
   readonly #outputs: OutputBlock<Memory>[] = [];
   #outputsMade = 0;
-  #scratch = new Memory(SCRATCH_BYTES);
+  readonly #scratch = new Scratch();
+  /** Callers of `scratch` that may still use what they were given. */
+  #borrowers = 0;
   /** Reported by the kernel so far. */
   events = 0;
   #stopped = false;
@@ -157,7 +161,7 @@ export class Loop implements Disposable {
   room(): number {
     if (RECEIVE_BYTES - this.#filled < MIN_READ) {
       this.flush();
-      this.#filled = 0;
+      this.#endBatch();
     }
     return RECEIVE_BYTES - this.#filled;
   }
@@ -212,13 +216,25 @@ export class Loop implements Disposable {
     if (this.#socketCount === 0) this.#sockets.length = 0;
     this.#outputsMade -= this.#outputs.length;
     this.#outputs.length = 0;
-    if (this.#scratch.length > SCRATCH_BYTES) this.#scratch = new Memory(SCRATCH_BYTES);
+    this.#scratch.release();
   }
 
-  /** Memory of at least this size, good until it is asked for again. */
-  scratch(bytes: number): Memory {
-    if (this.#scratch.length < bytes) this.#scratch = new Memory(bytes);
-    return this.#scratch;
+  /**
+   * Memory for bytes that are opened elsewhere than where they were received.
+   * @param use is given it, and where its part of it begins: as good as what was received, to lend and to point to
+   */
+  withScratch(bytes: number, use: (memory: Memory, at: number) => void): void {
+    if (this.#scratch.bytes + bytes > MAX_SCRATCH && this.#borrowers === 0) {
+      this.flush();
+      this.#scratch.reset();
+    }
+    const memory = this.#scratch.take(bytes);
+    this.#borrowers += 1;
+    try {
+      use(memory, this.#scratch.at);
+    } finally {
+      this.#borrowers -= 1;
+    }
   }
 
   /** The socket has collected bytes. */
@@ -330,9 +346,15 @@ export class Loop implements Disposable {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       this.#runTasks();
       this.flush();
-      this.#filled = 0;
+      this.#endBatch();
       if (this.#taskCount === 0) return;
     }
+  }
+
+  /** All that was lent in it has been sent, or copied. */
+  #endBatch(): void {
+    this.#filled = 0;
+    this.#scratch.reset();
   }
 
   #runTasks(): void {

@@ -235,12 +235,12 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
   /** From a carrier that is no socket of this loop. */
   onData(bytes: Uint8Array): void {
     if (this.#readEnded || this.#aborted || this.#failure !== null) return;
-    const records = this.#records;
-    const kept = records.keptBytes;
-    const memory = this.#loop.scratch(kept + bytes.length);
-    records.recall(memory);
-    memory.bytes.set(bytes, kept);
-    this.#open(memory, 0, kept + bytes.length);
+    const kept = this.#records.keptBytes;
+    this.#loop.withScratch(kept + bytes.length, (memory, at) => {
+      this.#records.recall(memory, at);
+      memory.bytes.set(bytes, at + kept);
+      this.#open(memory, at, at + kept + bytes.length);
+    });
   }
 
   received(at: number, to: number): void {
@@ -252,9 +252,10 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
 
   #openKept(): void {
     const kept = this.#records.keptBytes;
-    const memory = this.#loop.scratch(kept);
-    this.#records.recall(memory);
-    this.#open(memory, 0, kept);
+    this.#loop.withScratch(kept, (memory, at) => {
+      this.#records.recall(memory, at);
+      this.#open(memory, at, at + kept);
+    });
   }
 
   /** Opens what is complete and hands it up; keeps the rest. */
