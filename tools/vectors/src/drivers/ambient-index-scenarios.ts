@@ -1,14 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Service, Workload } from "@lateen/workload-model";
 import { object, text, texts } from "../read-json.ts";
+import { type Step, judgeSteps } from "../scenario-steps.ts";
 import {
   type Json,
   type JsonObject,
   type SuiteDriver,
   type VectorCase,
   type Verdict,
-  failed,
-  passed,
   unsupported,
 } from "../suite-driver.ts";
 import {
@@ -22,15 +21,11 @@ import {
 } from "./ambient/proto-view.ts";
 import { ScenarioWorld } from "./ambient/scenario-world.ts";
 
-/** What a step found otherwise than it should be; null: nothing. */
-type Step = (world: ScenarioWorld, step: JsonObject) => unknown;
-
 const lookup = (step: JsonObject): string => text(step["lookup"] ?? "");
 const byText = (list: readonly string[]): readonly string[] => [...new Set(list)].sort();
 const differs = (got: unknown, wanted: unknown): unknown => (isDeepStrictEqual(got, wanted) ? null : { got, wanted });
 
-const STEPS: Readonly<Record<string, Step>> = {
-  section: () => null,
+const STEPS: Readonly<Record<string, Step<ScenarioWorld>>> = {
   // What was told until then has been looked at by an assertion that is not here.
   skippedAssertion: (world) => (world.forget(), null),
   forgetPushes: (world) => (world.forget(), null),
@@ -83,29 +78,19 @@ function expectField(world: ScenarioWorld, step: JsonObject): unknown {
   return got.some((value) => isDeepStrictEqual(value, step["value"])) ? null : { got, wanted: step["value"] };
 }
 
-/** One control plane after another, step by step, up to the first that does not hold. */
+/** One control plane after another. */
 function run(c: VectorCase): Verdict {
   let world: ScenarioWorld | null = null;
-  for (const [i, step] of ((c.input["steps"] ?? []) as readonly Json[]).map(object).entries()) {
-    const op = text(step["op"]);
-    if (op === "setFeature") {
-      if (step["value"] === true) return unsupported(`the feature ${text(step["feature"])}`);
-      continue;
-    }
-    if (op === "start") {
-      world = new ScenarioWorld(step);
-      continue;
-    }
-    const known = STEPS[op];
-    if (known === undefined) return failed({ step: i, op }, "the step is unknown");
-    if (world === null) {
-      if (op === "section") continue;
-      return failed({ step: i, op }, "nothing has been started");
-    }
-    const found = known(world, step);
-    if (found !== null) return failed({ step: i, op, found }, JSON.stringify(step).slice(0, 300));
-  }
-  return passed;
+  return judgeSteps(c, {
+    steps: STEPS,
+    world: () => world,
+    outside(op, step) {
+      if (op === "setFeature")
+        return step["value"] === true ? unsupported(`the feature ${text(step["feature"])}`) : "taken";
+      if (op === "start") world = new ScenarioWorld(step);
+      return op === "start" || op === "section" ? "taken" : null;
+    },
+  });
 }
 
 export const driver: SuiteDriver = {

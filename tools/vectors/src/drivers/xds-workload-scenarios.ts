@@ -1,20 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { DeltaDiscoveryResponse } from "@lateen/xds-types";
-import { object, text, texts } from "../read-json.ts";
-import {
-  type Json,
-  type JsonObject,
-  type SuiteDriver,
-  type VectorCase,
-  type Verdict,
-  failed,
-  passed,
-} from "../suite-driver.ts";
+import { object, texts } from "../read-json.ts";
+import { type Step, judgeSteps } from "../scenario-steps.ts";
+import type { Json, JsonObject, SuiteDriver, VectorCase, Verdict } from "../suite-driver.ts";
 import type { DeltaStream } from "./xds/delta-client.ts";
 import { XdsWorld } from "./xds/xds-world.ts";
-
-/** What a step found otherwise than it should be; null: nothing. */
-type Step = (world: XdsWorld, step: JsonObject) => unknown;
 
 const sorted = (names: Iterable<string>): readonly string[] => [...new Set(names)].sort();
 
@@ -23,7 +13,7 @@ function streamOf(world: XdsWorld): DeltaStream {
   return world.stream;
 }
 
-const STEPS: Readonly<Record<string, Step>> = {
+const STEPS: Readonly<Record<string, Step<XdsWorld>>> = {
   section: () => null,
   connect: (world, s) => (world.connect(s), null),
   disconnect: (world) => (world.disconnect(), null),
@@ -79,14 +69,7 @@ function repeated(
 function run(c: VectorCase): Verdict {
   const world = new XdsWorld();
   for (const initial of (c.input["initialObjects"] ?? []) as readonly Json[]) world.apply(object(initial));
-  for (const [i, step] of ((c.input["steps"] ?? []) as readonly Json[]).map(object).entries()) {
-    const op = text(step["op"]);
-    const known = STEPS[op];
-    if (known === undefined) return failed({ step: i, op }, "the step is unknown");
-    const found = known(world, step);
-    if (found !== null) return failed({ step: i, op, found }, JSON.stringify(step).slice(0, 300));
-  }
-  return passed;
+  return judgeSteps(c, { steps: STEPS, world: () => world });
 }
 
 export const driver: SuiteDriver = {
