@@ -86,7 +86,7 @@ export class Loop implements Disposable {
   #sealerCount = 0;
   readonly #sockets: (Flushable | null)[] = [];
   #socketCount = 0;
-  /** When the present turn began to work. */
+  /** When timers were last looked at. */
   #turnMs: number;
   readonly #vectors: IoVector[] = [];
   readonly #outputs: OutputBlock<Memory>[] = [];
@@ -287,9 +287,11 @@ export class Loop implements Disposable {
         this.#fault(fault, target);
       }
     }
+    this.turns.step();
+    this.#settle();
+    // Last: whoever waits for bytes does not wait for the clock too.
     this.#turnMs = this.nowMs();
     this.#wheel.advance(this.#turnMs, this.attempt);
-    this.turns.step();
     this.#settle();
   }
 
