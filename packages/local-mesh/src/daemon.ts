@@ -1,20 +1,16 @@
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import fs from "node:fs";
-import http from "node:http";
 import path from "node:path";
 import process from "node:process";
-import type { Buffer } from "node:buffer";
-import { buffer } from "node:stream/consumers";
 import { Code, MeshError } from "@lateen/errors";
-import { sleep } from "@lateen/lifecycle";
 import { reapOrphans } from "@lateen/linux";
-import type { AdminReply, CapturedRequest, MeshApi, ObjectName } from "./api-server.ts";
+import type { MeshApi, ObjectName } from "./api-server.ts";
 import { serveMeshApi } from "./api-server.ts";
-import type { CapturedOutput, MeshStatus, ZtunnelUpgrade } from "./api-types.ts";
-import { exitCode, serveAttach, signalGroup, spawned, startIn } from "./attach-server.ts";
+import type { MeshStatus, ZtunnelUpgrade } from "./api-types.ts";
+import { serveAttach, signalGroup } from "./attach-server.ts";
 import { type BoundedLog, openBoundedLog } from "./bounded-log.ts";
+import { runCaptured } from "./captured-command.ts";
 import {
   type Component,
   type EntryPoints,
@@ -36,9 +32,10 @@ import { type NodeAgent, openNodeAgent } from "./node-agent.ts";
 import { keepNodeTokens } from "./node-tokens.ts";
 import { meshPath } from "./pod-processes.ts";
 import type { PodRuntime } from "./pod-runtime.ts";
-import { connectIn, watchReadiness } from "./readiness-probe.ts";
+import { watchReadiness } from "./readiness-probe.ts";
 import { type SupervisedProcess, superviseProcess } from "./supervised-process.ts";
 import { type NodePlan, type TopologyPlan, planTopology } from "./topology.ts";
+import { type ZtunnelPlace, askZtunnel, upgradeZtunnel } from "./ztunnel-admin.ts";
 
 /** What a daemon is told at its start. */
 export interface DaemonOptions {
@@ -51,15 +48,9 @@ export interface DaemonOptions {
   readonly ztunnelEnv?: Readonly<Record<string, string>>;
 }
 
-/** For a successor to start, learn the model and take over, and for the old one to drain what stayed with it. */
-const UPGRADE_DEADLINE_MS = 60_000;
-const ADMIN_RETRY_MS = 50;
-const ADMIN_ATTEMPTS = 40;
 const COMPONENT_GRACE_MS = 3_000;
 const REAP_MS = 1_000;
-const ADMIN_PORT = 15_000;
 const READINESS_PORT = 15_021;
-const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 interface Node {
   readonly plan: NodePlan;
@@ -316,11 +307,11 @@ export class Daemon implements AsyncDisposable {
       waitFor: async (what, timeoutMs) => this.#withControlPlaneProblems(await this.#waitFor(what, timeoutMs)),
       apply: (yaml) => this.#applied().apply(yaml),
       delete: (objects) => this.#applied().delete(objects),
-      exec: (asked) => this.#exec(asked),
+      exec: async (asked) => runCaptured(this.#find(asked.pod), asked, (child) => this.#track(child)),
       log: (target) => this.#log(target),
       controlPlane: (method, where) => this.#askControlPlane(method, where),
       upgradeZtunnel: (node) => this.#upgradeZtunnel(node),
-      ztunnelAdmin: (node, method, where) => this.#ztunnelAdmin(node, method, where),
+      ztunnelAdmin: async (node, method, where) => askZtunnel(this.#ztunnelAt(node), method, where),
       down: () => this.#stopAsked.resolve(),
     };
   }
@@ -349,22 +340,6 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  async #exec(asked: CapturedRequest): Promise<CapturedOutput> {
-    const child = startIn(this.#find(asked.pod), asked, ["ignore", "pipe", "pipe"]);
-    this.#track(child);
-    const out = collect(child.stdout);
-    const err = collect(child.stderr);
-    const timer = setTimeout(() => signalGroup(child, "SIGKILL"), asked.timeoutMs);
-    try {
-      await spawned(child, asked);
-      const code = await exitCode(child);
-      const [stdout, stderr] = await Promise.all([out, err]);
-      return { code, stdout, stderr };
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   #log(target: string): BoundedLog {
     const found = this.#parts().find((part) => part.status.name === target);
     if (found) return found.log;
@@ -377,30 +352,10 @@ export class Daemon implements AsyncDisposable {
     return chosen.log;
   }
 
-  /** A second ztunnel starts beside the running one and takes over from it; what became of it, that one says. */
   async #upgradeZtunnel(name: string): Promise<ZtunnelUpgrade> {
-    const node = this.#nodes.get(name);
-    if (node?.ztunnel == null)
-      throw new MeshError(Code.NoRoute, `Cannot upgrade ztunnel of "${name}": none runs there`);
-    const startedMs = performance.now();
-    const problem = await node.ztunnel.replace(UPGRADE_DEADLINE_MS);
-    const tookMs = performance.now() - startedMs;
-    if (problem !== null)
-      throw new MeshError(Code.Unavailable, `Cannot upgrade ztunnel of "${name}": ${problem}; the old one goes on`);
-    return { node: name, tookMs, handedOver: await this.#handedOver(name) };
-  }
-
-  /** The successor opens its admin port when the old one lets go of it, a moment before or after that ends. */
-  async #handedOver(node: string): Promise<ZtunnelUpgrade["handedOver"]> {
-    for (let left = ADMIN_ATTEMPTS; ; left--) {
-      try {
-        const { body } = await this.#ztunnelAdmin(node, "GET", "/handover");
-        return JSON.parse(body.toString("utf8")) as ZtunnelUpgrade["handedOver"];
-      } catch (e) {
-        if (left === 0) throw e;
-        await sleep(ADMIN_RETRY_MS);
-      }
-    }
+    const running = this.#nodes.get(name)?.ztunnel;
+    if (running == null) throw new MeshError(Code.NoRoute, `Cannot upgrade ztunnel of "${name}": none runs there`);
+    return upgradeZtunnel(this.#ztunnelAt(name), running);
   }
 
   async #askControlPlane(method: "GET" | "POST", where: string): Promise<string> {
@@ -409,26 +364,9 @@ export class Daemon implements AsyncDisposable {
     return askControlPlane(this.#fabric.control.fd, method, where);
   }
 
-  async #ztunnelAdmin(node: string, method: "GET" | "POST", where: string): Promise<AdminReply> {
+  #ztunnelAt(node: string): ZtunnelPlace {
     if (this.#fabric === null) throw new MeshError(Code.Draining, "Cannot ask ztunnel: the mesh is going down");
-    const netns = this.#fabric.node(node).fd;
-    const request = http.request({
-      createConnection: () => connectIn(netns, { ip: "127.0.0.1", port: ADMIN_PORT }),
-      method,
-      path: where,
-      headers: { host: "localhost" },
-      timeout: 5_000,
-    });
-    request.on("timeout", () => request.destroy(new Error("no answer within 5 s")));
-    request.end();
-    try {
-      const [response] = (await once(request, "response")) as [http.IncomingMessage];
-      const body: Buffer = await buffer(response);
-      return { status: response.statusCode ?? 500, type: response.headers["content-type"] ?? "text/plain", body };
-    } catch (e) {
-      const why = e instanceof Error ? e.message : String(e);
-      throw new MeshError(Code.Unavailable, `Cannot ask ztunnel of ${node}: ${why}`, {}, e);
-    }
+    return { node, netns: this.#fabric.node(node).fd };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -440,14 +378,4 @@ export class Daemon implements AsyncDisposable {
     await this.#pods?.close();
     await this.#owned.disposeAsync();
   }
-}
-
-/** The text of a stream, its first part only when it is long. */
-async function collect(stream: NodeJS.ReadableStream | null): Promise<string> {
-  let text = "";
-  if (stream === null) return text;
-  stream.setEncoding("utf8");
-  for await (const chunk of stream as AsyncIterable<string>)
-    if (text.length < MAX_OUTPUT_BYTES) text += chunk.slice(0, MAX_OUTPUT_BYTES - text.length);
-  return text;
 }
