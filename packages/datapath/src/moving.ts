@@ -35,7 +35,13 @@ export interface Mover {
    * @returns why it cannot be moved now; then nothing has changed
    */
   freeze(stream: ByteStream): Result<FrozenStream, string>;
-  /** Goes on as if nothing had happened. */
+  /**
+   * Freezes a TLS stream that runs inside another stream, without that one: what carries it is to be frozen next, in the same step,
+   * for what was written goes into it now. Includes all that `freeze` does, but nothing of the carrier's.
+   * @returns why it cannot be moved now; then nothing has changed
+   */
+  freezeInner(stream: ByteStream): Result<Plain, string>;
+  /** Goes on as if nothing had happened. A stream inside another goes on before that one. */
   thaw(stream: ByteStream): void;
   /** Closes our descriptor and says nothing to anybody: another process has the connection now. No callback follows. */
   forget(stream: ByteStream): void;
@@ -45,6 +51,8 @@ export interface Mover {
   restoreSocket(state: Plain, fd: number): Result<SocketStream>;
   /** A frozen TLS stream. Owns `fd`, and closes it when the state is refused. */
   restoreSecure(state: Plain, fd: number): Result<SecureStream>;
+  /** A frozen TLS stream inside another. Attaches to `carrier`, which stands still too, when it is thawed. */
+  restoreInner(state: Plain, carrier: ByteStream): Result<SecureStream>;
   /** A listener's descriptor, to be passed on. It may accept in two processes at a time. */
   descriptor(listener: Listener): number;
   /** Stops accepting, but keeps the descriptor open: whoever it was passed to accepts, and what it leaves waits in the kernel. */

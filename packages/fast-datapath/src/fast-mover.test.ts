@@ -1,6 +1,6 @@
 import { closeSync, fstatSync } from "node:fs";
 import type { ByteStream } from "@lateen/byte-stream";
-import type { SecureStream, SocketStream } from "@lateen/datapath";
+import type { SocketStream } from "@lateen/datapath";
 import type { Result } from "@lateen/errors";
 import { afterEach, describe, expect, test } from "vitest";
 import type { FastDataPath } from "./fast-data-path.ts";
@@ -9,7 +9,6 @@ import {
   LISTEN,
   Machines,
   SOCKET,
-  credentials,
   must,
   passed,
   secure,
@@ -135,24 +134,6 @@ describe.each(["plain", "tls"] as const)("a %s connection", (kind) => {
     await until("the reset", () => near.closed !== null);
     expect(near.closed?.t).toBe("reset");
   });
-});
-
-test("a stream inside a stream does not move", async () => {
-  const { near, far, at } = await connection("tls");
-  const inner = {
-    role: "server",
-    credentials: at.credentials(credentials.server),
-    alpn: "h2",
-    timeoutMs: 5000,
-  } as const;
-  const done = new Promise<SecureStream>((resolve) => {
-    at.secure(far.stream, { ...inner, verifyPeer: () => null }, (r) => resolve(must(r)));
-  });
-  const peer = machines.path();
-  const client = { ...inner, role: "client", credentials: peer.credentials(credentials.client) } as const;
-  peer.secure(near.stream, { ...client, verifyPeer: () => null }, () => undefined);
-  const frozen = at.mover.freeze(await done);
-  expect(frozen).toEqual({ ok: false, error: "it runs inside another stream" });
 });
 
 test("a listener is lent, taken back, and adopted, and nobody is refused meanwhile", async () => {

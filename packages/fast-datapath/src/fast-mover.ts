@@ -9,7 +9,7 @@ import { FastListener } from "./fast-listener.ts";
 import { FastSocket } from "./fast-socket.ts";
 import type { Loop } from "./loop.ts";
 import { FastSecureStream } from "./secure-stream.ts";
-import { readSecureState, readSocketState } from "./stream-state.ts";
+import { readInnerState, readSecureState, readSocketState } from "./stream-state.ts";
 
 type Movable = FastSocket | FastSecureStream;
 
@@ -35,6 +35,10 @@ export class FastMover implements Mover {
 
   freeze(stream: ByteStream): Result<FrozenStream, string> {
     return isMovable(stream) ? stream.freeze() : fail("it is not a socket of this thread");
+  }
+
+  freezeInner(stream: ByteStream): Result<Plain, string> {
+    return stream instanceof FastSecureStream ? stream.freezeInner() : fail("it is not a TLS stream of this thread");
   }
 
   thaw(stream: ByteStream): void {
@@ -72,6 +76,13 @@ export class FastMover implements Mover {
     }
     const socket = FastSocket.restore(this.#loop, fd, read.value.socket);
     return ok(FastSecureStream.restore(this.#loop, socket, records.value, read.value));
+  }
+
+  restoreInner(state: Plain, carrier: ByteStream): Result<SecureStream> {
+    const read = readInnerState(state);
+    const records = read.ok ? TlsRecords.restore(recordPorts, read.value.records) : read;
+    if (!read.ok || !records.ok) return records as Result<never>;
+    return ok(FastSecureStream.restoreInner(this.#loop, carrier, records.value, read.value));
   }
 
   descriptor(listener: Listener): number {

@@ -1,5 +1,6 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
+import type { Plain } from "@lateen/cbor";
 import type { FrozenStream, SecureStream } from "@lateen/datapath";
 import { type Result, fail, ok } from "@lateen/errors";
 import type { Memory } from "@lateen/linux";
@@ -7,7 +8,7 @@ import { Opened, type OutputBlock, type TlsRecords } from "@lateen/tls-records";
 import { FastSocket } from "./fast-socket.ts";
 import type { Flushable, Loop, RawReader } from "./loop.ts";
 import { RestTimer } from "./rest-timer.ts";
-import { MOVED, type SecureState } from "./stream-state.ts";
+import { MOVED, type RecordsState, type SecureState } from "./stream-state.ts";
 
 /** A stream of TLS records on top of another stream. One shape for life. */
 export class FastSecureStream implements SecureStream, StreamHandler, RawReader, Flushable {
@@ -24,6 +25,8 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
   #ending = false;
   #aborted = false;
   #frozen = false;
+  /** It hears its carrier; a restored one inside another stream does not before it goes on. */
+  #attached = true;
   /** The carrier asked to wait. */
   #full = false;
   /** And so did we: `onWritable` is owed. */
@@ -57,27 +60,62 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
   /** A stream of another process over a restored socket; both stand still until `thaw`. */
   static restore(loop: Loop, socket: FastSocket, records: TlsRecords<Memory>, from: SecureState): FastSecureStream {
     const stream = new FastSecureStream(loop, socket, records, from.peerChainDer);
-    stream.#frozen = true;
-    stream.#paused = from.paused;
-    stream.#readEnded = from.readEnded;
-    stream.#ending = from.ending;
-    stream.#full = from.full;
-    stream.#blocked = from.blocked;
+    stream.#restore(from);
     socket.headroom = from.readEnded ? 0 : records.keptBytes;
     socket.attachRaw(stream);
     return stream;
   }
 
+  /** As `restore`, for one inside another stream: nothing is taken from that before `thaw`. */
+  static restoreInner(
+    loop: Loop,
+    carrier: ByteStream,
+    records: TlsRecords<Memory>,
+    from: RecordsState,
+  ): FastSecureStream {
+    const stream = new FastSecureStream(loop, carrier, records, from.peerChainDer);
+    stream.#restore(from);
+    stream.#attached = false;
+    return stream;
+  }
+
+  #restore(from: RecordsState): void {
+    this.#frozen = true;
+    this.#paused = from.paused;
+    this.#readEnded = from.readEnded;
+    this.#ending = from.ending;
+    this.#full = from.full;
+    this.#blocked = from.blocked;
+  }
+
   freeze(): Result<FrozenStream, string> {
     const socket = this.#socket;
     if (socket === null) return fail("it runs inside another stream");
-    if (this.#closed !== null || this.#aborted || this.#failure !== null) return fail("it is closing");
+    if (this.#over) return fail("it is closing");
     this.flush();
     const frozen = socket.freeze();
     if (!frozen.ok) return frozen;
     this.#frozen = true;
-    const state: SecureState = {
-      socket: frozen.value.state,
+    const state: SecureState = { socket: frozen.value.state, ...this.#state() };
+    return ok({ fd: frozen.value.fd, state });
+  }
+
+  /** Only what is above the carrier, into which all that was written goes first. */
+  freezeInner(): Result<Plain, string> {
+    if (this.#socket !== null) return fail("it runs over a socket");
+    if (this.#frozen) return fail("it stands still already");
+    this.flush();
+    if (this.#over) return fail("it is closing");
+    this.#frozen = true;
+    return ok(this.#state());
+  }
+
+  get #over(): boolean {
+    return this.#closed !== null || this.#aborted || this.#failure !== null;
+  }
+
+  #state(): RecordsState {
+    return {
       records: this.#records.state(),
       peerChainDer: this.peerChainDer,
       paused: this.#paused,
@@ -86,13 +124,14 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
       full: this.#full,
       blocked: this.#blocked,
     };
-    return ok({ fd: frozen.value.fd, state });
   }
 
   thaw(): void {
     if (!this.#frozen) return;
     this.#frozen = false;
     this.#socket?.thaw();
+    if (!this.#attached) this.#carrier.attach(this);
+    this.#attached = true;
     if (this.#records.sealer.updateOwed && this.#block === null && this.#closed === null) this.#takeBlock();
     this.#wakeReader();
   }
@@ -234,7 +273,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
 
   /** From a carrier that is no socket of this loop. */
   onData(bytes: Uint8Array): void {
-    if (this.#readEnded || this.#aborted || this.#failure !== null) return;
+    if (this.#readEnded || this.#over) return; // a carrier that was moved too may still have had some
     const kept = this.#records.keptBytes;
     this.#loop.withScratch(kept + bytes.length, (memory, at) => {
       this.#records.recall(memory, at);
@@ -307,7 +346,7 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
 
   /** The end of the carrier without the peer's close_notify is a cut: what came may be half of what was meant. */
   onEnd(): void {
-    if (this.#readEnded || this.#failure !== null) return;
+    if (this.#readEnded || this.#failure !== null || this.#closed !== null) return;
     this.#failure = { t: "reset", why: "connection closed without close_notify" };
     this.abort();
   }

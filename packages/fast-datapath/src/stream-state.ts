@@ -18,8 +18,8 @@ export type SocketState = {
   readonly waiting: Uint8Array;
 };
 
-export type SecureState = {
-  readonly socket: SocketState;
+/** A TLS stream, without what carries it. */
+export type RecordsState = {
   readonly records: TlsRecordsState;
   readonly peerChainDer: readonly Uint8Array[];
   readonly paused: boolean;
@@ -28,6 +28,9 @@ export type SecureState = {
   readonly full: boolean;
   readonly blocked: boolean;
 };
+
+/** A TLS stream with the socket that carries it. */
+export type SecureState = RecordsState & { readonly socket: SocketState };
 
 /** A stream that waits for room stops at its first `false`; what lies here is one writer's last piece, and a few more. */
 const MAX_WAITING = 16 * 1024 * 1024;
@@ -54,13 +57,12 @@ export function readSocketState(value: Plain): Result<SocketState> {
   return readPlain(value, "state of a socket", socket);
 }
 
-/** @returns BAD_INPUT with everything that is wrong */
-export function readSecureState(value: Plain): Result<SecureState> {
+function secure<T>(value: Plain, more: (r: Reader) => T): Result<RecordsState & T> {
   const given = (value as { readonly records?: Plain } | null)?.records ?? null;
   const records = readRecordsState(given);
   if (!records.ok) return records;
   return readPlain(value, "state of a TLS stream", (r) => ({
-    socket: socket(r.at("socket")),
+    ...more(r),
     records: records.value,
     peerChainDer: r.at("peerChainDer").list(MAX_CHAIN, (c) => c.bytes(MAX_CERTIFICATE).slice()),
     paused: r.at("paused").flag(),
@@ -69,6 +71,16 @@ export function readSecureState(value: Plain): Result<SecureState> {
     full: r.at("full").flag(),
     blocked: r.at("blocked").flag(),
   }));
+}
+
+/** @returns BAD_INPUT with everything that is wrong */
+export function readSecureState(value: Plain): Result<SecureState> {
+  return secure(value, (r) => ({ socket: socket(r.at("socket")) }));
+}
+
+/** @returns BAD_INPUT with everything that is wrong */
+export function readInnerState(value: Plain): Result<RecordsState> {
+  return secure(value, () => ({}));
 }
 
 /** How a stream ended that another process has now. */

@@ -59,11 +59,13 @@ export function guardedDataPath(path: DataPath, onFault: (fault: unknown) => voi
 function guardedMover(mover: Mover, guard: Guard): Mover {
   return {
     freeze: (stream) => mover.freeze(stream),
+    freezeInner: (stream) => mover.freezeInner(stream),
     thaw: (stream) => mover.thaw(stream),
     forget: (stream) => mover.forget(stream),
     pair: (tenant) => mover.pair(tenant),
     restoreSocket: (state, fd) => mover.restoreSocket(state, fd),
     restoreSecure: (state, fd) => mover.restoreSecure(state, fd),
+    restoreInner: (state, carrier) => mover.restoreInner(state, carrier),
     descriptor: (listener) => mover.descriptor(listener),
     lend: (listener) => mover.lend(listener),
     takeBack: (listener) => mover.takeBack(listener),

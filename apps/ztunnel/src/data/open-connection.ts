@@ -17,11 +17,13 @@ import { type ConnectionFacts, type Refusal, completeFields, openedFields } from
 import { type ConnectionSnapshot, plainFacts } from "./connection-snapshot.ts";
 import type { Carried } from "./live-connections.ts";
 import type { PodContext } from "./pod-context.ts";
+import type { InnerTarget } from "./pod-tunnels.ts";
 import type { ConnectionMeter } from "./traffic.ts";
 
 /** An answer of the peer to our CONNECT, or the application that a CONNECT of the peer asks for. */
 export type Awaiting =
-  | { readonly t: "answer"; readonly target: ConnectTarget }
+  /** `inner`: the CONNECT that is to go, or has gone, inside the one that this target asks for. */
+  | { readonly t: "answer"; readonly target: ConnectTarget; readonly inner: InnerTarget | null }
   | { readonly t: "application"; readonly request: ConnectRequest; readonly cancel: Cancel };
 
 /**

@@ -10,12 +10,14 @@ import {
   type TcpRoute,
   type Workload,
   buildForwarded,
+  originNetworkHeader,
   routeOutbound,
 } from "@lateen/workload-model";
 import type { ResponseFlag } from "./connection-facts.ts";
 import { noWorkload } from "./inbound-plaintext.ts";
 import { CONNECT_TIMEOUT_MS } from "./limits.ts";
 import { OpenConnection, earlyDeny } from "./open-connection.ts";
+import type { InnerTarget } from "./pod-tunnels.ts";
 import type { ServedPod } from "./served-pod.ts";
 
 type Route = HboneRoute | DoubleHboneRoute | TcpRoute;
@@ -66,15 +68,16 @@ function carry(proxy: ServedPod, from: Outgoing, route: Route): void {
     from: from.stream.remote.ip,
   };
   const request: ConnectTarget = { authority: route.authority, headers: requestHeaders(proxy, from, route) };
-  connection.awaiting = { t: "answer", target: request };
-  if (route.t === "hbone") proxy.tunnels.connect(target, request, done);
-  else
-    proxy.tunnels.connectThrough(
-      target,
-      { expected: route.innerExpected, network: proxy.context.thread.config.network },
-      request,
-      done,
-    );
+  const inner = route.t === "hbone" ? null : innerTarget(proxy, route, request);
+  connection.awaiting = { t: "answer", target: request, inner };
+  if (inner === null) proxy.tunnels.connect(target, request, done);
+  else proxy.tunnels.connectThrough(target, inner, request, done);
+}
+
+/** The same request again, for who is behind the gateway. */
+function innerTarget(proxy: ServedPod, route: DoubleHboneRoute, { authority, headers }: ConnectTarget): InnerTarget {
+  const network = originNetworkHeader(proxy.context.thread.config.network);
+  return { expected: route.innerExpected, request: { authority, headers: [...headers, network] } };
 }
 
 function open(proxy: ServedPod, from: Outgoing, route: Route): OpenConnection {
@@ -144,7 +147,7 @@ const FLAGS: ReadonlySet<string> = new Set([
 ]);
 
 /** What failed, as metrics name it (dataplane 11.3). */
-function flagOf(error: MeshError): ResponseFlag {
+export function flagOf(error: MeshError): ResponseFlag {
   const flag = error.facts["flag"];
   return typeof flag === "string" && FLAGS.has(flag) ? (flag as ResponseFlag) : "CONNECT";
 }

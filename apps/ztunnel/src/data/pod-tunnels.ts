@@ -17,7 +17,6 @@ import {
   hboneClient,
   hbonePool,
 } from "@lateen/hbone";
-import { originNetworkHeader } from "@lateen/workload-model";
 import { CONNECT_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
 import type { PodContext } from "./pod-context.ts";
 
@@ -46,6 +45,26 @@ export interface OpenedTunnel {
   readonly target: TunnelTarget;
 }
 
+/** Who is behind a gateway, and what is asked of it. */
+export interface InnerTarget {
+  /** SPIFFE URIs accepted from it; nobody when there are none. */
+  readonly expected: readonly string[];
+  readonly request: ConnectTarget;
+}
+
+/** What a tunnel inside a tunnel runs over. */
+export interface InnerTunnel {
+  /** A stream of the outer tunnel. */
+  readonly through: HboneStream;
+  /** TLS on top of it. */
+  readonly stream: SecureStream;
+}
+
+interface Secured {
+  readonly tunnel: HboneClient;
+  readonly stream: SecureStream;
+}
+
 /** Keys remembered at most; beyond it the least recently made is forgotten (its tunnels live on, unshared). */
 const MAX_KEYS = 10_000;
 
@@ -56,8 +75,10 @@ export class PodTunnels {
   readonly #pool: HbonePool;
   readonly #accepted = new Map<HboneServer, AcceptedTunnel>();
   readonly #opened = new Map<HboneClient, OpenedTunnel>();
-  /** Tunnels within tunnels, one per connection, and what each runs through. */
-  readonly #inner = new Map<HboneClient, HboneConnection>();
+  /** Tunnels inside tunnels, one per connection. */
+  readonly #inner = new Map<HboneConnection, InnerTunnel & { readonly tunnel: HboneClient }>();
+  /** Streams over which a handshake for one of them runs. */
+  readonly #securing = new Set<HboneStream>();
 
   constructor(pod: PodContext) {
     const { config, path } = pod.thread;
@@ -91,22 +112,47 @@ export class PodTunnels {
    */
   connectThrough(
     target: TunnelTarget,
-    inner: { readonly expected: readonly string[]; readonly network: string },
+    inner: InnerTarget,
     request: ConnectTarget,
     done: (result: Result<HboneStream>) => void,
   ): void {
     this.connect(target, request, (outer) => {
-      if (!outer.ok) return done(outer);
-      this.#secure(target.as, inner.expected, outer.value, (client) => {
-        if (!client.ok) return done(client);
-        this.#inner.set(client.value, outer.value.connection);
-        const headers = [...request.headers, originNetworkHeader(inner.network)];
-        client.value.connect({ authority: request.authority, headers }, (stream) => {
-          client.value.drain();
-          done(stream.ok ? stream : fail(tunnelError(stream.error)));
-        });
-      });
+      if (outer.ok) this.through(outer.value, target.as, inner, done);
+      else done(outer);
     });
+  }
+
+  /** The second half of `connectThrough`: the gateway has answered. */
+  through(outer: HboneStream, as: string, inner: InnerTarget, done: (result: Result<HboneStream>) => void): void {
+    this.#securing.add(outer);
+    this.#secure(as, inner.expected, outer, (secured) => {
+      this.#securing.delete(outer);
+      if (!secured.ok) return done(secured);
+      const { tunnel, stream } = secured.value;
+      this.putInner(tunnel, { through: outer, stream });
+      tunnel.connect(inner.request, innerAnswer(tunnel, done));
+    });
+  }
+
+  /** A tunnel inside one of this pod's, made here or in another process. */
+  putInner(tunnel: HboneClient, about: InnerTunnel): void {
+    this.#inner.set(tunnel, { ...about, tunnel });
+  }
+
+  /** Open tunnels inside this one. */
+  innerOf(outer: HboneConnection): readonly (InnerTunnel & { readonly tunnel: HboneClient })[] {
+    return [...this.#inner.values()].filter((one) => one.through.connection === outer && !one.tunnel.closed);
+  }
+
+  /** Whether a handshake runs inside this tunnel. */
+  isSecuringInside(outer: HboneConnection): boolean {
+    for (const { connection } of this.#securing) if (connection === outer) return true;
+    return false;
+  }
+
+  /** The tunnel that has the socket: the outer one of a tunnel inside it. */
+  outermost(tunnel: HboneConnection): HboneConnection {
+    return this.#inner.get(tunnel)?.through.connection ?? tunnel;
   }
 
   accepted(server: HboneServer, tunnel: AcceptedTunnel): void {
@@ -126,12 +172,6 @@ export class PodTunnels {
     });
   }
 
-  /** Whether another tunnel runs through this one. */
-  carriesTunnel(tunnel: HboneConnection): boolean {
-    for (const [inner, outer] of this.#inner) if (outer === tunnel && !inner.closed) return true;
-    return false;
-  }
-
   /** Takes a tunnel out of the pool while it stands still. */
   takeOut(tunnel: HboneClient): void {
     this.#pool.take(tunnel);
@@ -143,10 +183,11 @@ export class PodTunnels {
     this.#pool.adopt({ key: this.#key(opened.target), tunnel, ...about });
   }
 
-  /** Forgets a tunnel that another process has now. */
+  /** Forgets a tunnel that another process has now, with those inside it. */
   forget(tunnel: HboneServer | HboneClient): void {
     this.#accepted.delete(tunnel);
     this.#opened.delete(tunnel as HboneClient);
+    for (const [inner, { through }] of this.#inner) if (through.connection === tunnel) this.#inner.delete(inner);
   }
 
   /** Options of a tunnel that this pod opens, or goes on with. */
@@ -163,9 +204,9 @@ export class PodTunnels {
     this.#pool.tick(nowMs);
     for (const server of this.#accepted.keys()) server.tick(nowMs);
     for (const tunnel of this.#opened.keys()) if (tunnel.closed) this.#opened.delete(tunnel);
-    for (const client of this.#inner.keys()) {
-      client.tick(nowMs);
-      if (client.closed) this.#inner.delete(client);
+    for (const inner of this.#inner.keys()) {
+      inner.tick(nowMs);
+      if (inner.closed) this.#inner.delete(inner);
     }
   }
 
@@ -177,7 +218,7 @@ export class PodTunnels {
   stop(): void {
     this.#pool.abort();
     for (const server of [...this.#accepted.keys()]) server.abort();
-    for (const client of this.#inner.keys()) client.abort();
+    for (const inner of this.#inner.keys()) inner.abort();
   }
 
   #dial(key: string, done: (result: Result<HboneClient>) => void): Cancel {
@@ -188,9 +229,11 @@ export class PodTunnels {
     }
     let cancel = this.#open(target, (socket) => {
       if (!socket.ok) return done(socket);
-      cancel = this.#secure(target.as, target.expected, socket.value, (client, stream) => {
-        if (client.ok && stream !== null) this.#opened.set(client.value, { stream, target });
-        done(client);
+      cancel = this.#secure(target.as, target.expected, socket.value, (secured) => {
+        if (!secured.ok) return done(secured);
+        const { tunnel, stream } = secured.value;
+        this.#opened.set(tunnel, { stream, target });
+        done(ok(tunnel));
       });
     });
     return () => cancel();
@@ -201,7 +244,7 @@ export class PodTunnels {
     as: string,
     expected: readonly string[],
     stream: ByteStream,
-    done: (result: Result<HboneClient>, stream: SecureStream | null) => void,
+    done: (result: Result<Secured>) => void,
   ): Cancel {
     const { credentials, path } = this.#pod.thread;
     let cancelled = false;
@@ -213,7 +256,7 @@ export class PodTunnels {
       if (cancelled) return;
       if (!own.ok) {
         stream.abort();
-        return done(fail(withFlag(own.error, "IDENTITY_ERROR")), null);
+        return done(fail(withFlag(own.error, "IDENTITY_ERROR")));
       }
       const verifyPeer = (chain: readonly Uint8Array[]): string | null => {
         const verdict = verifyServerIdentity(chain, expected);
@@ -227,7 +270,7 @@ export class PodTunnels {
         verifyPeer,
         resumeKey: [formatSocketAddress(stream.remote), ...expected].join("\0"),
       } as const;
-      cancel = path.secure(stream, options, (secured) => done(this.#wrap(secured), secured.ok ? secured.value : null));
+      cancel = path.secure(stream, options, (secured) => done(this.#wrap(secured)));
     });
     return () => cancel();
   }
@@ -248,11 +291,20 @@ export class PodTunnels {
     );
   }
 
-  #wrap(secured: Result<SecureStream>): Result<HboneClient> {
+  #wrap(secured: Result<SecureStream>): Result<Secured> {
     if (!secured.ok) return fail(withFlag(secured.error, "TLS_FAILURE"));
-    return ok(hboneClient(secured.value, { trust: "authenticated", ...this.clientOptions() }));
+    const stream = secured.value;
+    return ok({ stream, tunnel: hboneClient(stream, { trust: "authenticated", ...this.clientOptions() }) });
   }
 }
+
+/** Hears the answer to the only CONNECT inside an inner tunnel, after which that takes no other. */
+export const innerAnswer =
+  (tunnel: HboneClient, done: (result: Result<HboneStream>) => void) =>
+  (stream: Result<HboneStream>): void => {
+    tunnel.drain();
+    done(stream.ok ? stream : fail(tunnelError(stream.error)));
+  };
 
 const withFlag = (error: MeshError, flag: string): MeshError =>
   new MeshError(error.code, error.message, { ...error.facts, flag }, error);

@@ -166,7 +166,7 @@ describe.skipIf(process.platform !== "linux")("two processes at a hand-over sock
   });
 
   test.each([
-    ["too new", formats(2, 3), "formats 1 to 1 are known here, and 2 to 3 to the successor"],
+    ["too new", formats(3, 4), "formats 1 to 2 are known here, and 3 to 4 to the successor"],
     ["too old", formats(1, 1), "formats 5 to 6 are known here, and 1 to 1 to the successor"],
   ])("a successor that is %s is refused with the reason, and nothing changes", async (name, format, why) => {
     listen(name === "too old" ? { format: formats(5, 6) } : {});

@@ -14,11 +14,25 @@ export interface StateFormat {
   readonly read: (version: number, kind: Kind, state: Plain) => Plain;
 }
 
+/** The first version with tunnels inside a tunnel: bundles that have any are not offered to those before. */
+export const INNER_SINCE = 2;
+
+type Bundle = { readonly tunnel?: { readonly [key: string]: Plain } | null };
+
+/** A state with its tunnel rewritten, if it is of a bundle with one: channels and totals go the same way. */
+function withTunnel(state: Plain, rewrite: (tunnel: { readonly [key: string]: Plain }) => Plain): Plain {
+  const { tunnel } = (state ?? {}) as Bundle;
+  return tunnel ? { ...(state as Bundle), tunnel: rewrite(tunnel) } : state;
+}
+const withoutInner = (state: Plain): Plain =>
+  withTunnel(state, (tunnel) => Object.fromEntries(Object.entries(tunnel).filter(([key]) => key !== "inner")));
+const withNoInner = (state: Plain): Plain => withTunnel(state, (tunnel) => ({ ...tunnel, inner: [] }));
+
 export const STATE_FORMAT: StateFormat = {
-  versions: { newest: 1, oldest: 1 },
-  own: 1,
-  write: (_version, _kind, own) => own,
-  read: (_version, _kind, state) => state,
+  versions: { newest: 2, oldest: 1 },
+  own: 2,
+  write: (version, _kind, own) => (version < INNER_SINCE ? withoutInner(own) : own),
+  read: (version, _kind, state) => (version < INNER_SINCE ? withNoInner(state) : state),
 };
 
 /** @param module URL of a module that exports another `STATE_FORMAT`, null for this one: each thread loads it for itself */

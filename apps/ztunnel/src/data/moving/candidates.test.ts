@@ -1,11 +1,12 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ServedPod } from "../served-pod.ts";
 import { findCandidates, remaining, subjectOf } from "./candidates.ts";
 
 interface FakeTunnel {
   readonly name: string;
   readonly active: number;
-  readonly carriesTunnel?: boolean;
+  /** The one inside it. */
+  readonly inner?: object;
 }
 
 /** A pod with these tunnels, whose connections are named for what carries them. */
@@ -19,7 +20,8 @@ function pod(
     tunnels: {
       inbound: new Map(),
       outbound: outbound.map((tunnel) => ({ tunnel })),
-      carriesTunnel: (tunnel: FakeTunnel) => tunnel.carriesTunnel === true,
+      innerOf: ({ inner }: FakeTunnel) => (inner === undefined ? [] : [{ tunnel: inner }]),
+      outermost: (tunnel: object) => outbound.find(({ inner }) => inner === tunnel) ?? tunnel,
     },
   } as unknown as ServedPod;
 }
@@ -42,15 +44,29 @@ test("the lightest come first, and what leads through a tunnel comes with it", (
       ],
     ),
   ];
-  expect(findCandidates(pods).map(nameOf)).toEqual(["plain", "narrow", "wide"]);
+  const known = { isOut: nobody, stays: nobody, movesInner: true };
+  expect(findCandidates(pods, true).map(nameOf)).toEqual(["plain", "narrow", "wide"]);
   // Two tunnels and two connections without one may move, sooner or later.
-  expect(remaining(pods, nobody, nobody)).toEqual({ later: 4, left: 3 });
-  expect(remaining(pods, (subject) => (subject as unknown) === wide, nobody)).toEqual({ later: 3, left: 2 });
+  expect(remaining(pods, known)).toEqual({ later: 4, left: 3 });
+  const stays = (subject: unknown): boolean => subject === wide;
+  expect(remaining(pods, { ...known, isOut: stays })).toEqual({ later: 3, left: 2 });
 });
 
-test("a tunnel through which another runs stays with what it carries, and nobody waits for it", () => {
-  const outer = { name: "outer", active: 1, carriesTunnel: true };
-  const pods = [pod([outer], [{ name: "far", side: { connection: { name: "inner" } }, carried: true }])];
-  expect(findCandidates(pods)).toEqual([]);
-  expect(remaining(pods, nobody, nobody)).toEqual({ later: 0, left: 1 });
+describe("a tunnel inside which another runs", () => {
+  const inner = { name: "inner" };
+  const outer = { name: "outer", active: 1, inner };
+  const pods = [pod([outer], [{ name: "far", side: { connection: inner }, carried: true }])];
+
+  test("comes with it, and with what that carries", () => {
+    const known = { stays: nobody, movesInner: true };
+    expect(findCandidates(pods, true).map(nameOf)).toEqual(["outer"]);
+    expect(remaining(pods, { ...known, isOut: nobody })).toEqual({ later: 1, left: 1 });
+    const isOut = (subject: unknown): boolean => subject === outer;
+    expect(remaining(pods, { ...known, isOut })).toEqual({ later: 0, left: 0 });
+  });
+
+  test("stays where the successor does not know it, and nobody waits for it", () => {
+    expect(findCandidates(pods, false)).toEqual([]);
+    expect(remaining(pods, { isOut: nobody, stays: nobody, movesInner: false })).toEqual({ later: 0, left: 1 });
+  });
 });

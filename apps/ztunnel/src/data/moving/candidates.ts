@@ -26,15 +26,15 @@ export const isOver = (candidate: Candidate): boolean =>
 export const weightOf = (candidate: Candidate): number =>
   candidate.t === "plain" ? 1 : Math.max(1, candidate.tunnel.active);
 
-/** A tunnel that runs within another has no socket of its own that could be passed on: both stay, and are not waited for. */
-const movable = (tunnels: PodTunnels): PodTunnels["outbound"] =>
-  tunnels.outbound.filter(({ tunnel }) => !tunnels.carriesTunnel(tunnel));
+/** Which tunnels may move. Where the successor does not know tunnels inside others, both stay, and are not waited for. */
+const movable = (tunnels: PodTunnels, movesInner: boolean): PodTunnels["outbound"] =>
+  tunnels.outbound.filter(({ tunnel }) => movesInner || tunnels.innerOf(tunnel).length === 0);
 
 /**
  * Everything of these pods that could move, each once. The lightest come first: what is done for the first time is slow, and is
  * to hold up few.
  */
-export function findCandidates(pods: Iterable<ServedPod>): readonly Found[] {
+export function findCandidates(pods: Iterable<ServedPod>, movesInner: boolean): readonly Found[] {
   const found = [...pods].flatMap((pod): Found[] => {
     const { tunnels, context } = pod;
     return [
@@ -42,12 +42,12 @@ export function findCandidates(pods: Iterable<ServedPod>): readonly Found[] {
         pod,
         candidate: { t: "inbound", tunnel, about } as const,
       })),
-      ...movable(tunnels).map((about) => ({
+      ...movable(tunnels, movesInner).map((about) => ({
         pod,
         candidate: { t: "outbound", tunnel: about.tunnel, about } as const,
       })),
       ...connectionsOf(context.thread, context.info.uid)
-        .filter((c) => c.carried && carrierOf(c) === null)
+        .filter((c) => c.carried && carrierOf(c, tunnels) === null)
         .map((connection) => ({ pod, candidate: { t: "plain", connection } as const })),
     ];
   });
@@ -60,19 +60,23 @@ export interface Remaining {
   readonly left: number;
 }
 
-/** @param isOut whether it is under way; @param stays whether it will not move any more */
-export function remaining(
-  pods: Iterable<ServedPod>,
-  isOut: (subject: Subject) => boolean,
-  stays: (subject: Subject) => boolean,
-): Remaining {
+/** What a giver knows of subjects. */
+export interface Knowledge {
+  /** It is under way. */
+  readonly isOut: (subject: Subject) => boolean;
+  /** It will not move any more. */
+  readonly stays: (subject: Subject) => boolean;
+  readonly movesInner: boolean;
+}
+
+export function remaining(pods: Iterable<ServedPod>, { isOut, stays, movesInner }: Knowledge): Remaining {
   let [later, left] = [0, 0];
   for (const { context, tunnels } of pods) {
     later += context.beginning;
-    for (const tunnel of [...tunnels.inbound.keys(), ...movable(tunnels).map((o) => o.tunnel)])
+    for (const tunnel of [...tunnels.inbound.keys(), ...movable(tunnels, movesInner).map((o) => o.tunnel)])
       if (!stays(tunnel) && !isOut(tunnel)) later += 1;
     for (const c of connectionsOf(context.thread, context.info.uid)) {
-      const carrier = carrierOf(c);
+      const carrier = carrierOf(c, tunnels);
       if (isOut(c) || (carrier !== null && isOut(carrier))) continue;
       left += 1;
       if (carrier === null && !stays(c)) later += 1;

@@ -2,11 +2,19 @@ import type { ByteStream } from "@lateen/byte-stream";
 import type { Plain } from "@lateen/cbor";
 import type { Mover } from "@lateen/datapath";
 import { type Result, fail, ok } from "@lateen/errors";
-import type { HboneClient, HboneConnection, HboneServer, HboneStream } from "@lateen/hbone";
-import type { OpenConnection } from "../open-connection.ts";
+import type { ConnectTarget, HboneClient, HboneConnection, HboneServer, HboneStream } from "@lateen/hbone";
+import type { Awaiting, OpenConnection } from "../open-connection.ts";
 import type { AcceptedTunnel, OpenedTunnel, PodTunnels } from "../pod-tunnels.ts";
 import type { PodContext } from "../pod-context.ts";
-import { type BundleConnection, type BundleTunnel, type FrozenBundle, type Place, encodeBundle } from "./bundle.ts";
+import {
+  type BundleConnection,
+  type BundleInner,
+  type BundleTunnel,
+  type FrozenBundle,
+  type Place,
+  encodeBundle,
+  streamsFit,
+} from "./bundle.ts";
 
 /** What is to move: a tunnel, or a connection without one. */
 export type Candidate =
@@ -21,19 +29,22 @@ export type Candidate =
       readonly about: OpenedTunnel & { readonly shared: boolean; readonly idleMs: number };
     }
   | { readonly t: "plain"; readonly connection: OpenConnection };
+type TunnelCandidate = Exclude<Candidate, { t: "plain" }>;
 
 export interface FreezeWorld {
   readonly mover: Mover;
   readonly pod: PodContext;
   readonly tunnels: PodTunnels;
   readonly clockMs: () => number;
+  /** Whether the successor knows tunnels inside tunnels; else what has one stays. */
+  readonly movesInner: boolean;
 }
 
 export const isHboneStream = (s: ByteStream): s is HboneStream => "connection" in s;
 
-/** The connection that a side of this one leads through, if any. */
-export function carrierOf(connection: OpenConnection): HboneConnection | null {
-  for (const side of connection.sides) if (isHboneStream(side)) return side.connection;
+/** The tunnel that a side of this connection leads through, if any: the outer one of two. */
+export function carrierOf(connection: OpenConnection, tunnels: PodTunnels): HboneConnection | null {
+  for (const side of connection.sides) if (isHboneStream(side)) return tunnels.outermost(side.connection);
   const waits = connection.awaiting;
   return waits?.t === "application" ? waits.request.connection : null;
 }
@@ -59,6 +70,13 @@ class Freezer {
     return null;
   }
 
+  /** One that runs inside another, which is to be added after it. */
+  addInner(stream: ByteStream): Result<Plain, string> {
+    const frozen = this.#mover.freezeInner(stream);
+    if (frozen.ok) this.#streams.push(stream);
+    return frozen;
+  }
+
   thaw(): void {
     for (const stream of this.#streams) this.#mover.thaw(stream);
   }
@@ -68,31 +86,64 @@ class Freezer {
   }
 }
 
+type Opening = Extract<Place, { t: "opening" | "inner opening" }>;
+
+/** What a candidate's tunnel has in it, as places. */
+interface Within {
+  /** Tunnels inside it, each with the stream that it runs over. */
+  readonly inner: ReadonlyMap<HboneConnection, number>;
+  /** CONNECTs without an answer. */
+  readonly openings: ReadonlyMap<ConnectTarget, Opening>;
+  /** How many descriptors come before those of the connections. */
+  readonly firstSocket: number;
+}
+
+function lookWithin(candidate: Candidate, tunnels: PodTunnels): Omit<Within, "firstSocket"> {
+  const [inner, openings] = [new Map<HboneConnection, number>(), new Map<ConnectTarget, Opening>()];
+  if (candidate.t !== "outbound") return { inner, openings };
+  for (const { id, target } of candidate.tunnel.waiting()) openings.set(target, { t: "opening", id });
+  for (const { tunnel, through } of tunnels.innerOf(candidate.tunnel)) {
+    inner.set(tunnel, through.id);
+    for (const { id, target } of tunnel.waiting())
+      openings.set(target, { t: "inner opening", through: through.id, id });
+  }
+  return { inner, openings };
+}
+
+/** Where the CONNECT is whose answer a connection waits for; null when it is in nothing of this, or between two. */
+function openingOf(waits: Awaiting | null, openings: Within["openings"]): Place | null {
+  if (waits?.t !== "answer") return null;
+  const { target, inner } = waits;
+  const outer = openings.get(target) ?? null;
+  if (inner === null) return outer;
+  const { expected, request } = inner;
+  if (outer !== null) return { t: "outer opening", id: outer.id, expected, headers: request.headers };
+  return openings.get(request) ?? null;
+}
+
 /** One side's place in the bundle; freezes it when it is a socket. @returns text when it cannot be frozen now */
-function place(freezer: Freezer, side: ByteStream, closed: boolean, firstSocket: number): Place | string {
+function place(freezer: Freezer, side: ByteStream, closed: boolean, { inner, firstSocket }: Within): Place | string {
   if (closed) return { t: "over", local: side.local, remote: side.remote };
-  if (isHboneStream(side)) return { t: "stream", id: side.id };
+  if (isHboneStream(side)) {
+    const through = inner.get(side.connection);
+    return through === undefined ? { t: "stream", id: side.id } : { t: "inner stream", through, id: side.id };
+  }
   const why = freezer.add(side);
   return why ?? { t: "socket", index: freezer.fds.length - 1 - firstSocket };
 }
 
-function placeConnection(
-  freezer: Freezer,
-  c: OpenConnection,
-  about: { readonly openings: ReadonlyMap<unknown, number>; readonly firstSocket: number },
-): BundleConnection | string {
+function placeConnection(freezer: Freezer, c: OpenConnection, within: Within): BundleConnection | string {
   const connection = c.snapshot();
   const [downstream, upstream] = c.sides;
-  const waits = c.awaiting;
   if (downstream === undefined) return "it has no client yet";
-  const down = place(freezer, downstream, connection.relay?.a.closed != null, about.firstSocket);
+  const down = place(freezer, downstream, connection.relay?.a.closed != null, within);
   if (typeof down === "string") return down;
   if (upstream !== undefined) {
-    const up = place(freezer, upstream, connection.relay?.b.closed != null, about.firstSocket);
+    const up = place(freezer, upstream, connection.relay?.b.closed != null, within);
     return typeof up === "string" ? up : { connection, down, up };
   }
-  const id = waits?.t === "answer" ? about.openings.get(waits.target) : undefined;
-  return id === undefined ? "it is being opened" : { connection, down, up: { t: "opening", id } };
+  const up = openingOf(c.awaiting, within.openings);
+  return up === null ? "it is being opened" : { connection, down, up };
 }
 
 /**
@@ -107,43 +158,42 @@ export function freezeBundle(world: FreezeWorld, candidate: Candidate): Result<F
 }
 
 function describe(world: FreezeWorld, candidate: Candidate, freezer: Freezer): Result<FrozenBundle, string> {
-  const all = (world.pod.thread.connections.of(world.pod.info.uid) as readonly OpenConnection[]).filter((c) =>
-    candidate.t === "plain" ? c === candidate.connection : carriesOn(c, candidate),
+  const { pod, tunnels } = world;
+  const inside = lookWithin(candidate, tunnels);
+  const all = (pod.thread.connections.of(pod.info.uid) as readonly OpenConnection[]).filter((c) =>
+    candidate.t === "plain"
+      ? c === candidate.connection
+      : carrierOf(c, tunnels) === candidate.tunnel || openingOf(c.awaiting, inside.openings) !== null,
   );
   let tunnel: BundleTunnel | null = null;
   if (candidate.t !== "plain") {
-    const described = describeTunnel(candidate, freezer);
+    const described = describeTunnel(world, candidate, freezer);
     if (!described.ok) return described;
     tunnel = described.value;
   }
-  const openings =
-    candidate.t === "outbound" ? new Map(candidate.tunnel.waiting().map(({ id, target }) => [target, id])) : new Map();
-  const firstSocket = freezer.fds.length;
+  const within: Within = { ...inside, firstSocket: freezer.fds.length };
   const connections: BundleConnection[] = [];
   for (const c of all) {
     if (c.awaiting?.t === "application") continue; // asked for anew by the successor
-    const placed = placeConnection(freezer, c, { openings, firstSocket });
+    const placed = placeConnection(freezer, c, within);
     if (typeof placed === "string") return fail(placed);
     connections.push(placed);
   }
-  const unowned = unownedStream(tunnel, connections);
-  if (unowned !== null) return fail(unowned);
-  const sockets = freezer.states.slice(firstSocket);
+  if (!streamsFit(tunnel, connections)) return fail("it has a stream that is being given up");
+  if (!world.movesInner && usesInner(tunnel, connections)) return fail("it has a tunnel inside it");
+  const sockets = freezer.states.slice(within.firstSocket);
   const state = encodeBundle({ frozenAtMs: world.clockMs(), tunnel, sockets, connections });
   return ok(frozen(world, candidate, { freezer, all, state }));
 }
 
-function carriesOn(c: OpenConnection, candidate: Exclude<Candidate, { t: "plain" }>): boolean {
-  if (carrierOf(c) === candidate.tunnel) return true;
-  const waits = c.awaiting;
-  return (
-    candidate.t === "outbound" &&
-    waits?.t === "answer" &&
-    candidate.tunnel.waiting().some(({ target }) => target === waits.target)
-  );
-}
-
-function describeTunnel(candidate: Exclude<Candidate, { t: "plain" }>, freezer: Freezer): Result<BundleTunnel, string> {
+function describeTunnel(
+  { tunnels }: FreezeWorld,
+  candidate: TunnelCandidate,
+  freezer: Freezer,
+): Result<BundleTunnel, string> {
+  // What is inside comes first: its last records go into the tunnel before that stands still.
+  const inner = candidate.t === "outbound" ? describeInner(tunnels, candidate.tunnel, freezer) : ok([]);
+  if (!inner.ok) return inner;
   const why = freezer.add(candidate.about.stream);
   const [stream = null] = freezer.states;
   if (why !== null) return fail(why);
@@ -154,16 +204,30 @@ function describeTunnel(candidate: Exclude<Candidate, { t: "plain" }>, freezer: 
     return ok({ t: "inbound", hbone: hbone.value, stream, peer, spoofs });
   }
   const { target, shared, idleMs } = candidate.about;
-  return ok({ t: "outbound", hbone: hbone.value, stream, target, shared, idleMs });
+  return ok({ t: "outbound", hbone: hbone.value, stream, target, shared, idleMs, inner: inner.value });
 }
 
-/** A stream that no connection owns carries something that cannot be moved: a tunnel inside the tunnel, or one being given up. */
-function unownedStream(tunnel: BundleTunnel | null, connections: readonly BundleConnection[]): string | null {
-  if (tunnel === null) return null;
-  const owned = new Set(connections.flatMap(({ down, up }) => [down, up]).map((p) => ("id" in p ? p.id : 0)));
-  const { tunnels, openings } = tunnel.hbone;
-  const missing = [...tunnels.map((t) => t.id), ...openings].some((id) => !owned.has(id));
-  return missing ? "it carries a tunnel inside the tunnel" : null;
+function describeInner(
+  tunnels: PodTunnels,
+  outer: HboneClient,
+  freezer: Freezer,
+): Result<readonly BundleInner[], string> {
+  if (tunnels.isSecuringInside(outer)) return fail("a handshake runs inside it");
+  const all: BundleInner[] = [];
+  for (const { tunnel, through, stream } of tunnels.innerOf(outer)) {
+    const hbone = tunnel.snapshot();
+    const frozen = hbone.ok ? freezer.addInner(stream) : hbone;
+    if (!hbone.ok || !frozen.ok) return frozen as Result<never, string>;
+    all.push({ through: through.id, hbone: hbone.value, stream: frozen.value });
+  }
+  return ok(all);
+}
+
+/** Whether there is something in a bundle that versions before this one do not know. */
+function usesInner(tunnel: BundleTunnel | null, connections: readonly BundleConnection[]): boolean {
+  return (
+    (tunnel?.t === "outbound" && tunnel.inner.length > 0) || connections.some(({ up }) => up.t === "outer opening")
+  );
 }
 
 function frozen(

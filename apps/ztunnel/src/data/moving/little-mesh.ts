@@ -1,6 +1,14 @@
 import type { ByteStream, StreamHandler } from "@lateen/byte-stream";
 import type { DataPath, Mover, SecureStream, SocketStream } from "@lateen/datapath";
-import { type ConnectRequest, type HboneServer, hboneClient, hboneServer } from "@lateen/hbone";
+import {
+  type ConnectRequest,
+  type HboneClient,
+  type HboneServer,
+  type HboneStream,
+  hboneClient,
+  hboneServer,
+} from "@lateen/hbone";
+import type { Result } from "@lateen/errors";
 import { PolicyStore } from "@lateen/policy";
 import { createLogging } from "@lateen/telemetry";
 import { WorkloadStore, buildBaggage } from "@lateen/workload-model";
@@ -12,17 +20,20 @@ import { HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
 import { LiveConnections } from "../live-connections.ts";
 import { OpenConnection } from "../open-connection.ts";
 import { PodContext } from "../pod-context.ts";
-import { PodTunnels } from "../pod-tunnels.ts";
+import { PodTunnels, innerAnswer } from "../pod-tunnels.ts";
 import type { ServedPod } from "../served-pod.ts";
 import type { ThreadContext } from "../thread-context.ts";
 import { Traffic } from "../traffic.ts";
 
 /** Of the tunnel. */
 export const STREAMS = 12;
+/** Of another tunnel, each with a tunnel of its own inside. */
+export const INNER = 3;
 /** Connections without a tunnel. */
 export const PLAIN = 20;
 const TENANT = "rehearsal";
 const AUTHORITY = "192.0.2.1:1";
+const REQUEST = { authority: AUTHORITY, headers: [["forwarded", "for=192.0.2.1"]] as const };
 const IDENTITY = { trustDomain: "rehearsal", namespace: "rehearsal", serviceAccount: "rehearsal" } as const;
 const ADDRESS = { ip: "192.0.2.1", port: 1 } as const;
 const WORKLOAD: ConnectionFacts["srcWorkload"] = {
@@ -94,8 +105,8 @@ export interface LittleMeshEvents {
 }
 
 /**
- * One data thread as both ends of a mesh without a network: a tunnel with a few connections, and one without a tunnel, between
- * applications that echo. Nothing of it is counted, logged or seen by anybody.
+ * One data thread as both ends of a mesh without a network, between applications that echo: a tunnel with a few connections, one to
+ * a gateway with tunnels inside it, and connections without a tunnel. Nothing of it is counted, logged or seen by anybody.
  */
 export class LittleMesh {
   readonly pods: ReadonlyMap<string, ServedPod>;
@@ -105,6 +116,7 @@ export class LittleMesh {
   readonly #events: LittleMeshEvents;
   readonly #near: ServedPod;
   readonly #far: ServedPod;
+  #open = 0;
 
   constructor({ path, config }: LittleMeshWorld, events: LittleMeshEvents) {
     this.#path = path;
@@ -117,19 +129,36 @@ export class LittleMesh {
 
   begin(mover: Mover, pem: CredentialsPem): void {
     const credentials = this.#path.credentials(pem);
-    const common = { credentials, alpn: "h2", timeoutMs: HANDSHAKE_TIMEOUT_MS, verifyPeer: () => null } as const;
-    const [a, b] = mover.pair(TENANT);
-    this.#path.secure(b, { ...common, role: "server" }, (secured) => {
-      if (secured.ok) this.#serve(mover, secured.value);
-      else this.#events.failed(secured.error.message);
-    });
-    this.#path.secure(a, { ...common, role: "client" }, (secured) => {
-      if (secured.ok) this.#dial(mover, secured.value);
-      else this.#events.failed(secured.error.message);
-    });
+    const secure = (stream: ByteStream, role: "client" | "server", done: (secured: SecureStream) => void): void => {
+      const how = { role, credentials, alpn: "h2", timeoutMs: HANDSHAKE_TIMEOUT_MS, verifyPeer: () => null } as const;
+      this.#path.secure(stream, how, (secured) => {
+        if (secured.ok) done(secured.value);
+        else this.#events.failed(secured.error.message);
+      });
+    };
+    const echo = (): ByteStream => this.#application(mover);
+    /** What a gateway dials: a pod that ends the inner tunnel. */
+    const pod = (): ByteStream => {
+      const [near, far] = mover.pair(TENANT);
+      secure(far, "server", (stream) => this.#serve(stream, echo));
+      return near;
+    };
+    for (const upstream of [echo, pod]) {
+      const [a, b] = mover.pair(TENANT);
+      secure(b, "server", (stream) => this.#serve(stream, upstream));
+      secure(a, "client", (stream) => {
+        const tunnel = this.#dial(stream);
+        if (upstream === echo) for (let i = 0; i < STREAMS; i++) this.#connect(mover, tunnel);
+        else for (let i = 0; i < INNER; i++) this.#connectThrough(mover, tunnel, secure);
+      });
+    }
+    for (let i = 0; i < PLAIN; i++) {
+      const downstream = this.#client(mover);
+      this.#outgoing(downstream, "plainly").carry(downstream, this.#application(mover));
+    }
   }
 
-  #serve(mover: Mover, stream: SecureStream): void {
+  #serve(stream: SecureStream, upstream: () => ByteStream): void {
     const accept = (request: ConnectRequest): void => {
       const about = {
         downstream: null,
@@ -137,34 +166,58 @@ export class LittleMesh {
         originalDst: ADDRESS,
       };
       const connection = new OpenConnection(this.#far.context, facts("inbound", "in a tunnel"), about);
-      connection.carry(request.accept([]), this.#application(mover));
+      connection.carry(request.accept([]), upstream());
     };
     const options = { trust: "authenticated", ...this.#far.tunnels.clientOptions() } as const;
     const server: HboneServer = hboneServer(stream, options, accept);
     this.#far.tunnels.accepted(server, { stream, peer: IDENTITY, spoofs: false });
   }
 
-  #dial(mover: Mover, stream: SecureStream): void {
+  #dial(stream: SecureStream): HboneClient {
     const { tunnels } = this.#near;
-    const client = hboneClient(stream, { trust: "authenticated", ...tunnels.clientOptions() });
+    const tunnel = hboneClient(stream, { trust: "authenticated", ...tunnels.clientOptions() });
     const target = { as: "", expected: ["rehearsal"], to: ADDRESS, from: "" };
-    tunnels.putIn(client, { stream, target }, { shared: true, idleMs: 0 });
-    let open = 0;
-    for (let i = 0; i < STREAMS; i++) {
-      const downstream = this.#client(mover);
-      const connection = this.#outgoing(downstream, "in a tunnel");
-      const request = { authority: AUTHORITY, headers: [["forwarded", "for=192.0.2.1"]] as const };
-      connection.awaiting = { t: "answer", target: request };
-      client.connect(request, (answer) => {
-        if (!answer.ok) return this.#events.failed(answer.error.message);
-        connection.carry(downstream, answer.value);
-        if (++open === STREAMS) this.#events.ready();
+    tunnels.putIn(tunnel, { stream, target }, { shared: true, idleMs: 0 });
+    return tunnel;
+  }
+
+  #connect(mover: Mover, tunnel: HboneClient): void {
+    const downstream = this.#client(mover);
+    const connection = this.#outgoing(downstream, "in a tunnel");
+    const target = { ...REQUEST };
+    connection.awaiting = { t: "answer", target, inner: null };
+    tunnel.connect(target, this.#answer(connection, downstream));
+  }
+
+  /** As for a destination on another network. */
+  #connectThrough(
+    mover: Mover,
+    outer: HboneClient,
+    secure: (stream: ByteStream, role: "client", done: (secured: SecureStream) => void) => void,
+  ): void {
+    const downstream = this.#client(mover);
+    const connection = this.#outgoing(downstream, "in a tunnel");
+    const inner = { expected: ["rehearsal"], request: { ...REQUEST } };
+    const target = { ...REQUEST };
+    connection.awaiting = { t: "answer", target, inner };
+    outer.connect(target, (through) => {
+      if (!through.ok) return this.#events.failed(through.error.message);
+      secure(through.value, "client", (stream) => {
+        const { tunnels } = this.#near;
+        const tunnel = hboneClient(stream, { trust: "authenticated", ...tunnels.clientOptions() });
+        tunnels.putInner(tunnel, { through: through.value, stream });
+        tunnel.connect(inner.request, innerAnswer(tunnel, this.#answer(connection, downstream)));
       });
-    }
-    for (let i = 0; i < PLAIN; i++) {
-      const downstream = this.#client(mover);
-      this.#outgoing(downstream, "plainly").carry(downstream, this.#application(mover));
-    }
+    });
+  }
+
+  #answer(connection: OpenConnection, downstream: ByteStream): (answer: Result<HboneStream>) => void {
+    return (answer) => {
+      if (!answer.ok) return this.#events.failed(answer.error.message);
+      connection.carry(downstream, answer.value);
+      this.#open += 1;
+      if (this.#open === STREAMS + INNER) this.#events.ready();
+    };
   }
 
   #outgoing(downstream: ByteStream, how: "in a tunnel" | "plainly"): OpenConnection {

@@ -1,13 +1,16 @@
 import { type ByteStream, closedStream } from "@lateen/byte-stream";
 import type { Mover, SecureStream, SocketStream } from "@lateen/datapath";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
-import { type HboneStream, type RestoredHboneClient, restoreHboneClient } from "@lateen/hbone";
+import { type ConnectTarget, type HboneStream, type RestoredHboneClient, restoreHboneClient } from "@lateen/hbone";
 import { type RestoredInbound, restoreInbound } from "../inbound-hbone.ts";
 import { OpenConnection } from "../open-connection.ts";
+import { flagOf } from "../outbound.ts";
+import { type InnerTunnel, innerAnswer } from "../pod-tunnels.ts";
 import type { ServedPod } from "../served-pod.ts";
 import {
   type Bundle,
   type BundleConnection,
+  type BundleInner,
   type BundleTunnel,
   type Place,
   checkDescriptors,
@@ -36,8 +39,13 @@ type Tunnel =
       readonly t: "outbound";
       readonly stream: SecureStream;
       readonly restored: RestoredHboneClient;
-      readonly about: Extract<BundleTunnel, { t: "outbound" }>;
+      readonly about: OutboundTunnel;
+      /** Tunnels inside it, by the stream that each runs over. */
+      readonly inner: ReadonlyMap<number, RestoredInner>;
     };
+type OutboundTunnel = Extract<BundleTunnel, { t: "outbound" }>;
+type Opening = Extract<Place, { t: "opening" | "inner opening" | "outer opening" }>;
+type RestoredInner = InnerTunnel & { readonly restored: RestoredHboneClient };
 
 /** Descriptors become streams one after the other; what is not a stream yet when something is wrong is closed as it is. */
 class Streams {
@@ -54,6 +62,11 @@ class Streams {
 
   secure(state: Parameters<Mover["restoreSecure"]>[0]): Result<SecureStream> {
     return this.#keep(this.#mover.restoreSecure(state, this.#next()));
+  }
+
+  /** A TLS stream over one of a tunnel. */
+  inner(state: Parameters<Mover["restoreInner"]>[0], carrier: ByteStream): Result<SecureStream> {
+    return this.#keep(this.#mover.restoreInner(state, carrier));
   }
 
   socket(state: Parameters<Mover["restoreSocket"]>[0]): Result<SocketStream> {
@@ -130,7 +143,27 @@ function restoreTunnel({ proxy }: RestoreWorld, about: BundleTunnel, streams: St
     return ok({ t: "inbound", stream: stream.value, restored: restoreInbound(proxy, accepted, about.hbone) });
   }
   const restored = restoreHboneClient(stream.value, about.hbone, proxy.tunnels.clientOptions());
-  return ok({ t: "outbound", stream: stream.value, restored, about });
+  const inner = new Map<number, RestoredInner>();
+  for (const one of about.inner) {
+    const made = restoreInner(proxy, one, restored.streams.get(one.through), streams);
+    if (!made.ok) return made;
+    inner.set(one.through, made.value);
+  }
+  return ok({ t: "outbound", stream: stream.value, restored, about, inner });
+}
+
+function restoreInner(
+  proxy: ServedPod,
+  from: BundleInner,
+  through: HboneStream | undefined,
+  streams: Streams,
+): Result<RestoredInner> {
+  if (through === undefined)
+    return fail(new MeshError(Code.BadInput, "Cannot restore: a tunnel inside the tunnel has no stream"));
+  const stream = streams.inner(from.stream, through);
+  if (!stream.ok) return stream;
+  const restored = restoreHboneClient(stream.value, from.hbone, proxy.tunnels.clientOptions());
+  return ok({ through, stream: stream.value, restored });
 }
 
 interface Parts {
@@ -150,15 +183,16 @@ function run({ mover, proxy }: RestoreWorld, bundle: Bundle, parts: Parts): void
       for (const side of [one.down, one.up]) streamAt(side, parts)?.abort();
     }
   }
-  if (tunnel?.t === "outbound")
-    proxy.tunnels.putIn(
-      tunnel.restored.connection,
-      { stream: tunnel.stream, target: tunnel.about.target },
-      tunnel.about,
-    );
-  for (const stream of streams.all) mover.thaw(stream);
+  if (tunnel?.t === "outbound") putIn(proxy, tunnel);
+  // In the other order than they were made: what is inside another goes on first.
+  for (const stream of streams.all.toReversed()) mover.thaw(stream);
   if (tunnel?.t === "inbound") tunnel.restored.start();
   if (proxy.context.stopped) for (const stream of streams.all) stream.abort();
+}
+
+function putIn({ tunnels }: ServedPod, { restored, stream, about, inner }: Extract<Tunnel, { t: "outbound" }>): void {
+  tunnels.putIn(restored.connection, { stream, target: about.target }, about);
+  for (const one of inner.values()) tunnels.putInner(one.restored.connection, one);
 }
 
 function take(proxy: ServedPod, { connection, down, up }: BundleConnection, parts: Parts): void {
@@ -166,35 +200,60 @@ function take(proxy: ServedPod, { connection, down, up }: BundleConnection, part
   const a = streamAt(down, parts);
   if (a === null) throw new MeshError(Code.Bug, "Cannot restore a connection without a client");
   const open = OpenConnection.restore(pod, connection, a);
-  if (up.t === "opening") {
-    awaitAnswer(open, a, { id: up.id, authority: connection.facts.hboneAuthority ?? "" }, parts);
-    return;
-  }
+  if (up.t === "opening" || up.t === "inner opening" || up.t === "outer opening")
+    return awaitAnswer(proxy, { open, downstream: a, authority: connection.facts.hboneAuthority ?? "" }, up, parts);
   const b = streamAt(up, parts);
   if (b === null || connection.relay === null)
     throw new MeshError(Code.Bug, "Cannot restore a connection that was not carried");
   open.resume({ a, b }, connection.relay);
 }
 
+/** A connection whose CONNECT has no answer yet. */
+interface Asking {
+  readonly open: OpenConnection;
+  readonly downstream: ByteStream;
+  readonly authority: string;
+}
+
 /** The answer to our CONNECT is still to come. */
-function awaitAnswer(
-  open: OpenConnection,
-  downstream: ByteStream,
-  about: { readonly id: number; readonly authority: string },
-  { tunnel }: Parts,
-): void {
-  const resume = tunnel?.t === "outbound" ? tunnel.restored.openings.get(about.id) : undefined;
-  if (resume === undefined) throw new MeshError(Code.Bug, "Cannot restore a request that nobody has");
-  const target = { authority: about.authority, headers: [] };
-  open.awaiting = { t: "answer", target };
-  resume(target, (result) => {
+function awaitAnswer(proxy: ServedPod, { open, downstream, authority }: Asking, up: Opening, { tunnel }: Parts): void {
+  const outbound = tunnel?.t === "outbound" ? tunnel : null;
+  const inner = up.t === "inner opening" ? (outbound?.inner.get(up.through)?.restored ?? null) : null;
+  const resume = (up.t === "inner opening" ? inner : outbound?.restored)?.openings.get(up.id);
+  if (outbound === null || resume === undefined)
+    throw new MeshError(Code.Bug, "Cannot restore a request that nobody has");
+  const done = (result: Result<HboneStream>): void => {
     if (result.ok) open.carry(downstream, result.value);
-    else open.fail({ flag: "CONNECT", error: result.error.message, refusedBy: null });
+    else open.fail({ flag: flagOf(result.error), error: result.error.message, refusedBy: null });
+  };
+  // What was sent is not needed any more, but tells this request from others.
+  const sent: ConnectTarget = { authority, headers: [] };
+  if (inner !== null) {
+    open.awaiting = { t: "answer", target: { ...sent }, inner: { expected: [], request: sent } };
+    resume(sent, innerAnswer(inner.connection, done));
+    return;
+  }
+  const next = up.t === "outer opening" ? { expected: up.expected, request: { authority, headers: up.headers } } : null;
+  open.awaiting = { t: "answer", target: sent, inner: next };
+  resume(sent, (outer) => {
+    if (next !== null && outer.ok) proxy.tunnels.through(outer.value, outbound.about.target.as, next, done);
+    else done(outer);
   });
 }
 
 function streamAt(place: Place, { sockets, tunnel }: Parts): ByteStream | HboneStream | null {
-  if (place.t === "socket") return sockets[place.index] ?? null;
-  if (place.t === "over") return closedStream(place.local, place.remote);
-  return place.t === "stream" ? (tunnel?.restored.streams.get(place.id) ?? null) : null;
+  switch (place.t) {
+    case "socket":
+      return sockets[place.index] ?? null;
+    case "over":
+      return closedStream(place.local, place.remote);
+    case "stream":
+      return tunnel?.restored.streams.get(place.id) ?? null;
+    case "inner stream":
+      return (
+        (tunnel?.t === "outbound" ? tunnel.inner.get(place.through)?.restored.streams.get(place.id) : null) ?? null
+      );
+    default:
+      return null;
+  }
 }

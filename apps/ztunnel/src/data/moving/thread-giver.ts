@@ -1,6 +1,6 @@
 import type { Cancel, Mover } from "@lateen/datapath";
 import { type GiverEffect, type GiverInput, type GiverState, type Kind, giverStart, giverStep } from "@lateen/handover";
-import { type StateFormat, toVersion } from "../../handover/state-format.ts";
+import { INNER_SINCE, type StateFormat, toVersion } from "../../handover/state-format.ts";
 import type { Gave } from "../../messages.ts";
 import type { ServedPod } from "../served-pod.ts";
 import type { FrozenBundle } from "./bundle.ts";
@@ -52,6 +52,7 @@ export class ThreadGiver {
   readonly #o: GiveOptions;
   readonly #over: (gave: Gave) => void;
   readonly #channel: Channel;
+  readonly #movesInner: boolean;
   readonly #startedMs: number;
   readonly #out = new Map<string, Out>();
   /** Duplicates that nobody has yet. */
@@ -75,6 +76,7 @@ export class ThreadGiver {
     this.#world = world;
     this.#o = o;
     this.#over = over;
+    this.#movesInner = o.version >= INNER_SINCE;
     this.#startedMs = world.nowMs();
     const versions = { newest: o.version, oldest: o.version };
     this.#state = giverStart({ versions, role: THREAD_ROLE, nowMs: world.nowMs() });
@@ -150,7 +152,7 @@ export class ThreadGiver {
   }
 
   #searched(): Out | "wait" | null {
-    this.#found = findCandidates(this.#world.pods.values());
+    this.#found = findCandidates(this.#world.pods.values(), this.#movesInner);
     this.#at = 0;
     return this.#next();
   }
@@ -165,7 +167,8 @@ export class ThreadGiver {
       const weight = weightOf(candidate);
       if (this.#frozen > 0 && this.#frozen + weight > MAX_FROZEN) return "wait";
       const { context, tunnels } = pod;
-      const frozen = freezeBundle({ mover, pod: context, tunnels, clockMs }, candidate);
+      const world = { mover, pod: context, tunnels, clockMs, movesInner: this.#movesInner };
+      const frozen = freezeBundle(world, candidate);
       if (!frozen.ok) continue; // looked at again by the next search
       this.#at += 1;
       return { bundle: frozen.value, subject, weight };
@@ -210,11 +213,11 @@ export class ThreadGiver {
   }
 
   #remaining(): ReturnType<typeof remaining> {
-    return remaining(
-      this.#world.pods.values(),
-      (subject) => this.#isOut(subject),
-      (subject) => this.#staying.has(subject),
-    );
+    return remaining(this.#world.pods.values(), {
+      isOut: (subject) => this.#isOut(subject),
+      stays: (subject) => this.#staying.has(subject),
+      movesInner: this.#movesInner,
+    });
   }
 
   #end(outcome: Gave["outcome"], why: string): void {

@@ -5,15 +5,16 @@ import { seqpacketDescriptors } from "@lateen/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { STATE_FORMAT, type StateFormat } from "../../handover/state-format.ts";
 import { MemoryNetwork } from "../memory-data-path.test.support.ts";
-import { PLAIN, STREAMS } from "./little-mesh.ts";
+import { INNER, PLAIN, STREAMS } from "./little-mesh.ts";
 import { ThreadMoves } from "./thread-moves.ts";
 import { TwoProcesses } from "./two-processes.test.support.ts";
 
-/** Those in the tunnel, seen at both of its ends, and those without. */
-const CARRIED = 2 * STREAMS + PLAIN;
-/** Both ends of the tunnel go as a whole, the others one by one. */
-const BUNDLES = 2 + PLAIN;
+/** Those in the tunnel, seen at both of its ends, those in tunnels inside another, seen at the gateway too, and those without. */
+const CARRIED = 2 * STREAMS + 3 * INNER + PLAIN;
+/** Both ends of the tunnels go as a whole; that is one more for each that has a tunnel inside. The others go one by one. */
+const BUNDLES = 2 + 2 + INNER + PLAIN;
 /** More messages than a whole move takes. */
+const { own: OWN } = STATE_FORMAT;
 const MESSAGES = 3 * BUNDLES;
 
 describe.skipIf(process.platform !== "linux")("connections of a data thread", () => {
@@ -31,6 +32,9 @@ describe.skipIf(process.platform !== "linux")("connections of a data thread", ()
     expect(took).toMatchObject({ outcome: "done", left: 0, declined: [] });
     expect(took.bundles.map(({ connections, tunnel }) => [connections, tunnel])).toEqual([
       ...Array.from({ length: PLAIN }, () => [1, false]),
+      ...Array.from({ length: INNER }, () => [1, true]),
+      [INNER, true],
+      [INNER, true],
       [STREAMS, true],
       [STREAMS, true],
     ]);
@@ -101,28 +105,53 @@ describe.skipIf(process.platform !== "linux")("connections of a data thread", ()
   test("go over in the format that both know", async () => {
     const seen: number[] = [];
     const later: StateFormat = {
-      versions: { newest: 2, oldest: 1 },
+      versions: { newest: 3, oldest: 2 },
       own: STATE_FORMAT.own,
-      write: (version, _kind, own) => (seen.push(version), version === 2 ? { later: own } : own),
-      read: (version, _kind, state) => (version === 2 ? (state as { later: Plain }).later : state),
+      write: (version, _kind, own) => (seen.push(version), version === 3 ? { later: own } : own),
+      read: (version, _kind, state) => (version === 3 ? (state as { later: Plain }).later : state),
     };
     const [one, other] = [two.process(later), two.process(later)];
     await two.move(two.first, one);
     two.say(5_000);
-    expect((await two.move(one, other, { give: 2, take: 2 })).gave).toMatchObject({ moved: BUNDLES, left: 0 });
+    expect((await two.move(one, other, { give: 3, take: 3 })).gave).toMatchObject({ moved: BUNDLES, left: 0 });
     expect(await two.answered()).toEqual([]);
-    expect(seen).toEqual(Array.from({ length: BUNDLES }, () => 2));
+    expect(seen).toEqual(Array.from({ length: BUNDLES }, () => 3));
     await two.move(other, two.first);
     two.say(5_000);
+    expect(await two.answered()).toEqual([]);
+  });
+
+  test("go over in the format of the version before, but for tunnels inside a tunnel, which stay", async () => {
+    const written: Plain[] = [];
+    const spy: StateFormat = {
+      ...STATE_FORMAT,
+      write: (version, kind, own) => {
+        written.push(STATE_FORMAT.write(version, kind, own));
+        return written.at(-1)!; // just pushed
+      },
+    };
+    const [one, other] = [two.process(spy), two.process()];
+    await two.move(two.first, one);
+    two.say(20_000);
+    const { gave, took } = await two.move(one, other, { give: 1, take: 1 });
+    expect(gave).toEqual({ outcome: "done", why: "", moved: BUNDLES - 1, kept: 0, left: INNER });
+    expect(took).toMatchObject({ outcome: "done", declined: [], left: INNER });
+    expect(await two.answered()).toEqual([]);
+    const tunnels = written.flatMap((state) => (state as { readonly tunnel: object | null }).tunnel ?? []);
+    expect(tunnels).toHaveLength(3 + INNER); // every end but that at which tunnels are inside
+    for (const tunnel of tunnels) expect(tunnel).not.toHaveProperty("inner");
+    // And all of it goes on by the present format.
+    expect((await two.move(one, other)).gave).toMatchObject({ moved: 1, left: 0 });
+    two.say(1_000);
     expect(await two.answered()).toEqual([]);
   });
 
   test("are given no more once it is told to stop", async () => {
     const [ours, theirs] = seqpacketDescriptors();
     const next = two.process();
-    two.first.moves.receive({ t: "give", fd: ours, version: 1, patienceMs: 5_000 });
+    two.first.moves.receive({ t: "give", fd: ours, version: OWN, patienceMs: 5_000 });
     two.first.moves.receive({ t: "stop-giving" });
-    next.moves.receive({ t: "take", fd: theirs, version: 1 });
+    next.moves.receive({ t: "take", fd: theirs, version: OWN });
     two.say(1_000);
     expect(await two.answered()).toEqual([]);
     expect(two.first.gave).toMatchObject([{ outcome: "lost", moved: 0, left: CARRIED }]);

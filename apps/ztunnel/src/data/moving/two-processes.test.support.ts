@@ -18,6 +18,7 @@ const config = read.value.data;
 /** A prime, so that a piece that is repeated or left out does not look right. */
 const PERIOD = 65_521;
 const byteAt = (i: number): number => ((i % PERIOD) * 7 + ((i % PERIOD) >>> 8) * 13) & 0xff;
+const { own: OWN } = STATE_FORMAT;
 const MAX_MESSAGE = 62 * 1024;
 
 /** A data thread of a process of its own, turned by the runtime. */
@@ -113,7 +114,7 @@ export class TwoProcesses implements Disposable {
   }
 
   /** A hand-over, to its end. */
-  async move(from: Process, to: Process, versions = { give: 1, take: 1 }): Promise<{ gave: Gave; took: Took }> {
+  async move(from: Process, to: Process, versions = { give: OWN, take: OWN }): Promise<{ gave: Gave; took: Took }> {
     const [ours, theirs] = seqpacketDescriptors();
     return this.#over(from, to, () => {
       from.moves.receive({ t: "give", fd: ours, version: versions.give, patienceMs: 5_000 });
@@ -144,8 +145,8 @@ export class TwoProcesses implements Disposable {
       a.shut();
     };
     return this.#over(from, to, () => {
-      from.moves.receive({ t: "give", fd: ours, version: 1, patienceMs: 5_000 });
-      to.moves.receive({ t: "take", fd: theirs, version: 1 });
+      from.moves.receive({ t: "give", fd: ours, version: OWN, patienceMs: 5_000 });
+      to.moves.receive({ t: "take", fd: theirs, version: OWN });
       turn();
     });
   }
