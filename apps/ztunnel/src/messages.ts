@@ -31,6 +31,8 @@ export interface ThreadStart {
   readonly stateFormatModule: string | null;
   /** Of which the threads of a process make the keys of their session tickets; null: sessions are not resumed. */
   readonly ticketSecret: Uint8Array | null;
+  /** Whether the thread tells of its load: there are others that can help. */
+  readonly tellsLoad: boolean;
   readonly levels: Levels;
 }
 
@@ -49,14 +51,23 @@ export type ToThread =
   | { readonly t: "addresses"; readonly update: AddressUpdate }
   | { readonly t: "authorizations"; readonly upserted: readonly Authorization[]; readonly removed: readonly string[] }
   | { readonly t: "identity"; readonly identity: string; readonly state: IdentityState | null }
-  /** `listeners` are a predecessor's: the thread owns their descriptors, and opens only those that are missing. */
+  /**
+   * `listeners` are a predecessor's: the thread owns their descriptors, and opens only those that are missing. Null: it opens none,
+   * and accepts for the pod when it is told to.
+   */
   | {
       readonly t: "start-pod";
       readonly pod: PodInfo;
       readonly netns: number;
       readonly id: number;
-      readonly listeners: readonly PodListener[];
+      readonly listeners: readonly PodListener[] | null;
     }
+  /** Accepts on the first thread's listeners too, those that it has already aside. The thread owns their descriptors. */
+  | { readonly t: "accept"; readonly pods: readonly OwnListeners[] }
+  /** Does so no more, on any. */
+  | { readonly t: "accept-no-more" }
+  /** Whether connections are left to whoever else accepts, for a moment. */
+  | { readonly t: "yield"; readonly on: boolean }
   | { readonly t: "stop-pod"; readonly uid: string; readonly netns: number; readonly id: number }
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
@@ -85,6 +96,16 @@ export interface PodListener {
   readonly transparent: boolean;
 }
 
+/** The listeners of a pod that a thread opened or was given to keep. */
+export interface OwnListeners {
+  readonly uid: string;
+  readonly netns: number;
+  readonly listeners: readonly PodListener[];
+}
+
+/** What a data thread takes of a processor: `full` is more than is good for whatever comes new. */
+export type Load = "easy" | "busy" | "full";
+
 /** One connection as `config_dump` shows it (dataplane 11.2). */
 export interface LiveConnection {
   readonly uid: string;
@@ -111,11 +132,9 @@ export type FromThread =
   | { readonly t: "report"; readonly id: number; readonly report: ThreadReport }
   | { readonly t: "drained" }
   | { readonly t: "rehearsed"; readonly problem: string | null }
-  | {
-      readonly t: "listeners";
-      readonly id: number;
-      readonly pods: readonly { readonly uid: string; readonly listeners: readonly PodListener[] }[];
-    }
+  | { readonly t: "listeners"; readonly id: number; readonly pods: readonly OwnListeners[] }
+  /** It has changed. */
+  | { readonly t: "load"; readonly load: Load }
   /** Ends of what `give` and `take` began. */
   | { readonly t: "gave"; readonly gave: Gave }
   | { readonly t: "took"; readonly took: Took };

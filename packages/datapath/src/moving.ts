@@ -18,6 +18,11 @@ export interface LentListener {
   readonly transparent: boolean;
   /** As in `SocketOptions`. */
   readonly tenant?: string;
+  /**
+   * Whether it is somebody else's too, of this process, who goes on accepting: of all that share it so and wait, one is woken for a
+   * connection, besides the owner.
+   */
+  readonly shared?: boolean;
 }
 
 /**
@@ -59,6 +64,8 @@ export interface Mover {
   lend(listener: Listener): void;
   /** Accepts again: whoever the listener was lent to is gone. */
   takeBack(listener: Listener): void;
+  /** Whether the listeners of this path leave a connection to whoever shares them, for a moment. */
+  yieldAccepts(on: boolean): void;
   /** A listener that was lent. Owns its descriptor; accepts at once. */
   adopt(lent: LentListener, onStream: (stream: SocketStream) => void): Listener;
 }

@@ -1,6 +1,6 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { Listener, SocketStream } from "@lateen/datapath";
-import { EPOLLIN, acceptStream, closeStream, localAddress } from "@lateen/linux";
+import { EPOLLET, EPOLLEXCLUSIVE, EPOLLIN, acceptStream, closeStream, localAddress } from "@lateen/linux";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "./errno.ts";
 import { FastSocket } from "./fast-socket.ts";
 import type { Loop, Place, Pollable } from "./loop.ts";
@@ -13,6 +13,10 @@ const ACCEPT_COST = 8192;
 /** The process or the machine has no descriptor or memory left: the connections wait in the kernel meanwhile. */
 const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 const EXHAUSTED_PAUSE_MS = 100;
+/** As long as a connection is left to those who share the listener. One of them that is not busy has it long before. */
+const YIELD_MS = 1;
+/** The kernel wakes one of all that wait with these, besides those that wait for every edge; it knows no other events with them. */
+const SHARED_EDGE = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE;
 
 export interface ListenerParts {
   readonly fd: number;
@@ -20,6 +24,8 @@ export interface ListenerParts {
   readonly transparent: boolean;
   /** Where it was to listen, should the kernel not say. */
   readonly address: SocketAddress;
+  /** See `LentListener`. Default: it is not. */
+  readonly shared?: boolean;
 }
 
 export class FastListener implements Listener, Pollable, Source {
@@ -31,7 +37,9 @@ export class FastListener implements Listener, Pollable, Source {
   readonly fd: number;
   readonly #loop: Loop;
   readonly #onStream: (stream: SocketStream) => void;
+  readonly #shared: boolean;
   #place: Place;
+  /** Looks again later. */
   #retry: Cancel | null = null;
   #open = true;
   #lent = false;
@@ -44,11 +52,25 @@ export class FastListener implements Listener, Pollable, Source {
     this.transparent = parts.transparent;
     this.address = localAddress(parts.fd) ?? parts.address;
     this.#onStream = onStream;
-    this.#place = loop.register(parts.fd, this);
+    this.#shared = parts.shared ?? false;
+    this.#place = this.#register();
+  }
+
+  #register(): Place {
+    return this.#shared ? this.#loop.register(this.fd, this, SHARED_EDGE) : this.#loop.register(this.fd, this);
   }
 
   ready(events: number): void {
-    if ((events & EPOLLIN) !== 0) this.#loop.turns.enqueue(this);
+    if ((events & EPOLLIN) === 0) return;
+    if (this.#loop.yieldsAccepts) this.#lookIn(YIELD_MS);
+    else this.#loop.turns.enqueue(this);
+  }
+
+  #lookIn(ms: number): void {
+    this.#retry ??= this.#loop.after(ms, () => {
+      this.#retry = null;
+      if (this.#open) this.#loop.turns.enqueue(this);
+    });
   }
 
   serve(): number {
@@ -79,10 +101,7 @@ export class FastListener implements Listener, Pollable, Source {
       this.#loop.turns.enqueue(this); // that one connection broke before it was taken; others may wait
       return;
     }
-    this.#retry ??= this.#loop.after(EXHAUSTED_PAUSE_MS, () => {
-      this.#retry = null;
-      if (this.#open) this.#loop.turns.enqueue(this);
-    });
+    this.#lookIn(EXHAUSTED_PAUSE_MS);
   }
 
   /** Another process accepts: the descriptor stays open here, and leaves the loop. */
@@ -95,7 +114,7 @@ export class FastListener implements Listener, Pollable, Source {
   takeBack(): void {
     if (!this.#open || !this.#lent) return;
     this.#lent = false;
-    this.#place = this.#loop.register(this.fd, this); // what waits in the kernel makes an edge at once
+    this.#place = this.#register(); // what waits in the kernel makes an edge at once
   }
 
   /** An exception while accepting is not the listener's fault: it goes on. */

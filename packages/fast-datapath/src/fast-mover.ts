@@ -97,11 +97,16 @@ export class FastMover implements Mover {
     own(listener).takeBack();
   }
 
+  yieldAccepts(on: boolean): void {
+    this.#loop.yieldsAccepts = on;
+  }
+
   adopt(lent: LentListener, onStream: (stream: SocketStream) => void): Listener {
-    const { fd, transparent } = lent;
+    const { fd, transparent, shared = false } = lent;
     try {
       const tenant = this.#loop.turns.hold(lent.tenant ?? "");
-      return new FastListener(this.#loop, { fd, tenant, transparent, address: { ip: "0.0.0.0", port: 0 } }, onStream);
+      const address = { ip: "0.0.0.0", port: 0 };
+      return new FastListener(this.#loop, { fd, tenant, transparent, address, shared }, onStream);
     } catch (error) {
       closeStream(fd);
       throw error;

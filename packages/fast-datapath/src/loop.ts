@@ -99,6 +99,8 @@ export class Loop implements Disposable {
   #stopped = false;
   #closed = false;
 
+  /** Whether connections are left, for a moment, to whoever shares our listeners. */
+  yieldsAccepts = false;
   /** How long a TLS connection stands still before it lets go of its ciphers. */
   readonly restAfterMs: number;
 
@@ -127,13 +129,13 @@ export class Loop implements Disposable {
 
   // ---- descriptors
 
-  /** Puts a descriptor into the loop. */
-  register(fd: number, pollable: Pollable): Place {
+  /** Puts a descriptor into the loop. @param events which are awaited */
+  register(fd: number, pollable: Pollable, events = EVERY_EDGE): Place {
     const slot = this.#freeSlots.pop() ?? this.#places.length;
     const generation = (this.#generations[slot] ?? 0) + 1;
     this.#places[slot] = pollable;
     this.#generations[slot] = generation;
-    this.#poller.add(fd, EVERY_EDGE, slot, generation);
+    this.#poller.add(fd, events, slot, generation);
     return { slot, generation };
   }
 

@@ -101,6 +101,7 @@ export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
 export const EPOLLRDHUP = 0x2000;
+export const EPOLLEXCLUSIVE = 1 << 28;
 export const EPOLLONESHOT = 1 << 30;
 export const EPOLLET = 1 << 31;
 export const EPOLL_CTL_ADD = 1;

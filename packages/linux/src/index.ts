@@ -43,7 +43,7 @@ export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mou
 export { dup as duplicateFd } from "./libc.ts";
 export { type HeldProcess, holdProcess, reapOrphans } from "./processes.ts";
 export { type CgroupPod, parseCgroupPod, parseListeners, parseStartTime, processStartTime } from "./procfs.ts";
-export { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Poller } from "./poller.ts";
+export { EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Poller } from "./poller.ts";
 export { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
 export {
   type Incoming,
@@ -83,6 +83,7 @@ export type { Refusal } from "./openssl/refusal.ts";
 export { TlsLibrary } from "./openssl/tls-library.ts";
 export { type FileMapping, cleanFileMappings, trimMemory } from "./own-memory.ts";
 export { setOwnSlice } from "./own-slice.ts";
+export { threadCpuMs } from "./thread-clock.ts";
 export { Memory, checkRange } from "./memory.ts";
 export {
   type Accepted,

@@ -66,6 +66,7 @@ export interface Native {
   /** Of the calling thread. */
   readonly schedGetattr: (attributes: number, bytes: number) => number;
   readonly schedSetattr: (attributes: number) => number;
+  readonly clockGettime: (clock: number, time: number) => number;
   /** glibc's; elsewhere it does nothing. */
   readonly mallocTrim: (keep: number) => number;
   readonly madvise: (address: number, length: number, advice: number) => number;
@@ -175,6 +176,7 @@ function bindAll(): Native {
     pidfdSendSignal: (fd, signal) => Number(pidfdSignal(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0)),
     schedGetattr: (at, bytes) => Number(schedGetattr(SYS_SCHED_GETATTR[machine], 0, at, bytes, 0)),
     schedSetattr: (at) => Number(schedSetattr(SYS_SCHED_SETATTR[machine], 0, at, 0)),
+    clockGettime: f("clock_gettime", "int", "int", "uint64"),
     mallocTrim: hasSymbol(libc, "malloc_trim") ? f("malloc_trim", "int", "uint64") : () => 0,
     madvise: f("madvise", "int", "uint64", "uint64", "int"),
     abort: f("abort", "void"),

@@ -7,7 +7,7 @@ import { native } from "./native.ts";
 import { EINTR, systemError } from "./system-error.ts";
 
 /** What a `Poller` reports and is asked for: the kernel's bits. */
-export { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "./constants.ts";
+export { EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "./constants.ts";
 
 /** 32-bit words of one event, and where its two words of data are. */
 const STRIDE = EPOLL_EVENT_BYTES / 4;

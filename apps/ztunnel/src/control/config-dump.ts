@@ -4,6 +4,7 @@ import type { ProxyState } from "@lateen/zds";
 import type { Config } from "../config.ts";
 import type { LiveConnection, ThreadReport } from "../messages.ts";
 import type { StaticMesh } from "../static-config.ts";
+import type { ThreadView } from "./data-threads.ts";
 import type { ModelFeed } from "./model-feed.ts";
 
 export interface DumpSources {
@@ -17,6 +18,8 @@ export interface DumpSources {
   /** Null while the control plane tells none. */
   readonly trustBundle?: unknown;
   readonly reports: readonly ThreadReport[];
+  /** What each data thread carries, and whether it accepts. */
+  readonly threads: readonly ThreadView[];
 }
 
 type Shown = Pick<LiveConnection, "src" | "originalDst" | "actualDst" | "protocol">;
@@ -61,6 +64,7 @@ export function configDump(from: DumpSources): Readonly<Record<string, unknown>>
     stagedServices: dumpStagedServices(workloads),
     staticConfig: from.staticMesh === null ? {} : dumpStatic(from.staticMesh),
     version: { version: from.version },
+    dataThreads: from.threads,
     config: { ...from.config.data, terminationGraceMs: from.config.drainMs },
     certificates: from.certificates,
     ...((from.trustBundle ?? null) === null ? {} : { trustBundle: from.trustBundle }),

@@ -284,7 +284,7 @@ export class ControlThread implements AsyncDisposable {
       pods: this.#pods.state,
       certificates: this.#identities.pods.dump(),
       trustBundle: this.#identities.dumpBundle(),
-      reports: await this.#threads.report(),
+      ...(await this.#threads.overview()),
     });
   }
 

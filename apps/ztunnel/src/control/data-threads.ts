@@ -1,13 +1,17 @@
 import type {
   CredentialsPem,
   FromThread,
+  Load,
+  OwnListeners,
   PodInfo,
   PodListener,
   ThreadReport,
   ThreadStart,
   ToThread,
 } from "../messages.ts";
+import { closeStream } from "@lateen/linux";
 import type { DataPathDriver } from "../data-path-driver.ts";
+import { type AcceptWorld, AcceptingThreads } from "./accepting-threads.ts";
 import { DataWorker } from "./data-worker.ts";
 
 /** What the rest of the control thread hears from the data threads. */
@@ -30,6 +34,13 @@ interface Start {
   left: number;
 }
 
+interface Reporting {
+  /** By thread. */
+  readonly parts: (ThreadReport | null)[];
+  readonly done: (parts: readonly (ThreadReport | null)[]) => void;
+  left: number;
+}
+
 interface Rehearsal {
   readonly problems: string[];
   readonly over: Promise<readonly string[]>;
@@ -37,23 +48,16 @@ interface Rehearsal {
   left: number;
 }
 
-interface ListenerList {
-  readonly pods: Map<string, readonly PodListener[]>;
-  readonly done: (pods: ReadonlyMap<string, readonly PodListener[]>) => void;
-  left: number;
+/** A data thread as an operator sees it. */
+export interface ThreadView {
+  readonly accepts: boolean;
+  readonly load: Load;
+  /** Null when it did not answer in time. */
+  readonly connections: number | null;
 }
 
-/** Listeners of each port go to the threads in turn: as many threads as before have one each. */
-function sharesOf(lent: readonly PodListener[], threads: number): readonly (readonly PodListener[])[] {
-  const shares: PodListener[][] = Array.from({ length: threads }, () => []);
-  const seen = new Map<number, number>();
-  for (const listener of lent) {
-    const nth = seen.get(listener.port) ?? 0;
-    seen.set(listener.port, nth + 1);
-    shares[nth % threads]?.push(listener);
-  }
-  return shares;
-}
+/** The thread that has the listeners, where they can be shared. */
+const FIRST = 0;
 
 /** How long a thread may take for a report before it is left out. */
 const REPORT_TIMEOUT_MS = 2_000;
@@ -68,14 +72,18 @@ export interface ThreadPlan {
 export class DataThreads implements AsyncDisposable {
   readonly #workers: readonly DataWorker[];
   readonly #starts = new Map<number, Start>();
-  readonly #reports = new Map<number, { left: number; parts: ThreadReport[]; done: (parts: ThreadReport[]) => void }>();
-  readonly #lists = new Map<number, ListenerList>();
+  readonly #reports = new Map<number, Reporting>();
+  readonly #lists = new Map<number, (pods: readonly OwnListeners[]) => void>();
+  /** Null where every thread has listeners of its own: the kernel spreads connections then. */
+  readonly #accepting: AcceptingThreads | null;
   readonly #stops = new Map<number, { left: number; done: () => void }>();
   #nextId = 1;
   #rehearsal: Rehearsal | null = null;
   #drained: { left: number; done: () => void } | null = null;
 
-  constructor(how: ThreadPlan, start: ThreadStart, events: ThreadEvents) {
+  constructor(how: ThreadPlan, settings: Omit<ThreadStart, "tellsLoad">, events: ThreadEvents) {
+    const shares = how.driver === "fast" && how.count > 1;
+    const start = { ...settings, tellsLoad: shares };
     this.#workers = Array.from(
       { length: how.count },
       (_, index) =>
@@ -84,6 +92,16 @@ export class DataThreads implements AsyncDisposable {
           died: events.died,
         }),
     );
+    this.#accepting = shares ? new AcceptingThreads(this.#acceptWorld()) : null;
+  }
+
+  #acceptWorld(): AcceptWorld {
+    return {
+      count: this.count,
+      sendTo: (index, message) => this.sendTo(index, message),
+      listeners: () => this.#ownListeners(),
+      closeFd: closeStream,
+    };
   }
 
   get count(): number {
@@ -98,12 +116,16 @@ export class DataThreads implements AsyncDisposable {
     this.#workers[index]?.send(message);
   }
 
-  /** Every pod's listeners, of all threads. Their descriptors are duplicates, the caller's to close. */
-  listeners(): Promise<ReadonlyMap<string, readonly PodListener[]>> {
-    const { promise, resolve } = Promise.withResolvers<ReadonlyMap<string, readonly PodListener[]>>();
+  /** Every pod's listeners, if they can be passed on. Their descriptors are duplicates, the caller's to close. */
+  async listeners(): Promise<ReadonlyMap<string, readonly PodListener[]>> {
+    return new Map((await this.#ownListeners()).map(({ uid, listeners }) => [uid, listeners]));
+  }
+
+  #ownListeners(): Promise<readonly OwnListeners[]> {
+    const { promise, resolve } = Promise.withResolvers<readonly OwnListeners[]>();
     const id = this.#nextId++;
-    this.#lists.set(id, { left: this.count, pods: new Map(), done: resolve });
-    this.send({ t: "list-listeners", id });
+    this.#lists.set(id, resolve);
+    this.sendTo(FIRST, { t: "list-listeners", id });
     return promise;
   }
 
@@ -117,16 +139,17 @@ export class DataThreads implements AsyncDisposable {
   }
 
   /**
-   * Starts a pod on every thread.
-   * @param lent a predecessor's listeners of it, whose descriptors the threads own from here on
+   * Starts a pod on every thread. Where listeners can be shared the first has them all; else each has its own.
+   * @param lent a predecessor's listeners of it, whose descriptors the first thread owns from here on
    * @returns null, or why a thread could not; then none serves it
    */
   startPod(pod: PodInfo, netns: number, lent: readonly PodListener[] = []): Promise<string | null> {
     const { promise, resolve } = Promise.withResolvers<string | null>();
     const id = this.#nextId++;
     this.#starts.set(id, { pod, netns, left: this.count, errors: [], done: resolve });
-    const shares = sharesOf(lent, this.count);
-    for (const [i, listeners] of shares.entries()) this.sendTo(i, { t: "start-pod", pod, netns, id, listeners });
+    const others = this.#accepting === null ? [] : null;
+    for (const i of this.#workers.keys())
+      this.sendTo(i, { t: "start-pod", pod, netns, id, listeners: i === FIRST ? lent : others });
     return promise;
   }
 
@@ -143,16 +166,32 @@ export class DataThreads implements AsyncDisposable {
   }
 
   /** What every thread carries right now. A thread that does not answer in time is left out. */
-  report(): Promise<readonly ThreadReport[]> {
+  async report(): Promise<readonly ThreadReport[]> {
+    return (await this.#askAll()).filter((report) => report !== null);
+  }
+
+  /** The same, and how the threads share their work, in their order. */
+  async overview(): Promise<{ readonly reports: readonly ThreadReport[]; readonly threads: readonly ThreadView[] }> {
+    const parts = await this.#askAll();
+    const { accepting, loads } = this.#accepting?.state ?? { accepting: this.count, loads: [] };
+    const threads = parts.map((report, i) => ({
+      accepts: i < accepting,
+      load: loads[i] ?? "easy",
+      connections: report?.connections.length ?? null,
+    }));
+    return { reports: parts.filter((report) => report !== null), threads };
+  }
+
+  #askAll(): Promise<readonly (ThreadReport | null)[]> {
     const id = this.#nextId++;
-    const { promise, resolve } = Promise.withResolvers<ThreadReport[]>();
+    const { promise, resolve } = Promise.withResolvers<readonly (ThreadReport | null)[]>();
     const timer = setTimeout(() => this.#reports.get(id)?.done(this.#reports.get(id)!.parts), REPORT_TIMEOUT_MS);
-    const done = (parts: ThreadReport[]): void => {
+    const done = (parts: readonly (ThreadReport | null)[]): void => {
       clearTimeout(timer);
       this.#reports.delete(id);
       resolve(parts);
     };
-    this.#reports.set(id, { left: this.count, parts: [], done });
+    this.#reports.set(id, { left: this.count, parts: this.#workers.map(() => null), done });
     this.send({ t: "report", id });
     return promise;
   }
@@ -177,16 +216,13 @@ export class DataThreads implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#accepting?.[Symbol.dispose]();
     await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
   }
 
   #listed({ id, pods }: Extract<FromThread, { t: "listeners" }>): void {
-    const list = this.#lists.get(id);
-    if (list === undefined) return;
-    for (const { uid, listeners } of pods) list.pods.set(uid, [...(list.pods.get(uid) ?? []), ...listeners]);
-    if (--list.left > 0) return;
+    this.#lists.get(id)?.(pods);
     this.#lists.delete(id);
-    list.done(list.pods);
   }
 
   #rehearsed(problem: string | null): void {
@@ -221,10 +257,13 @@ export class DataThreads implements AsyncDisposable {
       }
       case "report": {
         const pending = this.#reports.get(message.id);
-        pending?.parts.push(message.report);
-        if (pending && --pending.left === 0) pending.done(pending.parts);
+        if (pending === undefined) return;
+        pending.parts[index] = message.report;
+        if (--pending.left === 0) pending.done(pending.parts);
         return;
       }
+      case "load":
+        return this.#accepting?.heard(index, message.load);
       case "drained":
         if (this.#drained && --this.#drained.left === 0) this.#drained.done();
     }
@@ -237,7 +276,10 @@ export class DataThreads implements AsyncDisposable {
     if (--start.left > 0) return;
     this.#starts.delete(id);
     const [first] = start.errors;
-    if (first === undefined) start.done(null);
+    if (first === undefined) {
+      start.done(null);
+      this.#accepting?.listenersChanged();
+    }
     // No thread serves a pod that another could not start.
     else void this.stopPod(start.pod.uid, start.netns).then(() => start.done(first));
   }

@@ -2,13 +2,22 @@ import type { DataPath } from "@lateen/datapath";
 import { PolicyStore, decide } from "@lateen/policy";
 import { type Logging, createLogging } from "@lateen/telemetry";
 import { type Workload, WorkloadStore, buildBaggage } from "@lateen/workload-model";
-import type { CredentialsPem, FromThread, PodListener, ThreadStart, ToThread } from "../messages.ts";
+import type {
+  CredentialsPem,
+  FromThread,
+  Load,
+  OwnListeners,
+  PodListener,
+  ThreadStart,
+  ToThread,
+} from "../messages.ts";
 import type { StateFormat } from "../handover/state-format.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { guardedDataPath } from "./guarded-data-path.ts";
 import { LineBatch } from "./line-batch.ts";
 import { LineBudget } from "./line-budget.ts";
 import { LiveConnections } from "./live-connections.ts";
+import { LoadMeter } from "./load-meter.ts";
 import { Rehearsal } from "./moving/rehearsal.ts";
 import { type MovesWorld, ThreadMoves } from "./moving/thread-moves.ts";
 import { PodProxy } from "./pod-proxy.ts";
@@ -26,6 +35,8 @@ export interface ThreadWorld {
   readonly clockMs: () => number;
   readonly closeFd: (fd: number) => void;
   readonly duplicateFd: (fd: number) => number;
+  /** CPU time of this thread so far. */
+  readonly cpuMs: () => number;
   /** Gives back memory that is only kept in case. */
   readonly rest: () => void;
   /** Watches a descriptor in the path's own loop; null where it has none. */
@@ -59,6 +70,8 @@ export class DataThread {
   readonly #context: ThreadContext;
   readonly #pods = new Map<string, PodProxy>();
   readonly #moves: ThreadMoves;
+  /** Null where nobody could help. */
+  readonly #meter: LoadMeter | null;
 
   constructor(world: ThreadWorld, start: ThreadStart) {
     const { config } = start;
@@ -82,13 +95,21 @@ export class DataThread {
       traffic: new Traffic(),
       access: this.#logging.logger("access"),
       log: this.#logging.logger("proxy"),
+      accepted: () => this.#tellLoad(this.#meter?.accepted() ?? null),
       fault: (fault) => this.fault(fault),
       random: world.random,
       randomHex: world.randomHex,
       baggage: rememberedBaggage(),
     };
     this.#moves = new ThreadMoves(this.#movesWorld(this.#pods, world.post));
+    const { connections } = this.#context;
+    const sources = { cpuMs: world.cpuMs, nowMs: () => path.nowMs(), connections: () => connections.size };
+    this.#meter = start.tellsLoad ? new LoadMeter(sources) : null;
     this.#tick();
+  }
+
+  #tellLoad(load: Load | null): void {
+    if (load !== null) this.#world.post({ t: "load", load });
   }
 
   receive(message: ToThread): void {
@@ -105,8 +126,19 @@ export class DataThread {
         return this.#context.credentials.set(message.identity, message.state);
       case "start-pod":
         return this.#startPod(message);
+      case "accept":
+        return this.#share(message.pods);
+      case "accept-no-more":
+        for (const pod of this.#pods.values()) pod.shareNoMore();
+        return;
+      case "yield":
+        return this.#context.path.mover?.yieldAccepts(message.on);
       case "list-listeners": {
-        const pods = Array.from(this.#pods, ([uid, pod]) => ({ uid, listeners: this.#duplicates(pod.listeners()) }));
+        const pods = Array.from(this.#pods, ([uid, pod]) => ({
+          uid,
+          netns: pod.context.netns,
+          listeners: this.#duplicates(pod.listeners()),
+        }));
         return this.#world.post({ t: "listeners", id: message.id, pods });
       }
       case "lend-listeners":
@@ -131,6 +163,16 @@ export class DataThread {
         return this.#drain(message.graceMs);
       case "rest":
         return this.#world.rest();
+    }
+  }
+
+  /** A pod that was stopped meanwhile, or started again, has no use for them. */
+  #share(pods: readonly OwnListeners[]): void {
+    const { closeFd } = this.#world;
+    for (const { uid, netns, listeners } of pods) {
+      const pod = this.#pods.get(uid);
+      if (pod?.context.netns === netns) pod.share(listeners, closeFd);
+      else for (const { fd } of listeners) closeFd(fd);
     }
   }
 
@@ -200,6 +242,7 @@ export class DataThread {
   #tick(): void {
     const dropped = this.#lines.tick();
     if (dropped > 0) this.#logging.logger("proxy").warn("log lines dropped", { lines: dropped });
+    this.#tellLoad(this.#meter?.ticked() ?? null);
     const nowMs = this.#world.path.nowMs();
     for (const pod of this.#pods.values()) pod.tunnels.tick(nowMs);
     this.#world.path.after(TICK_MS, () => this.#tick());

@@ -20,18 +20,25 @@ export interface Carried {
  */
 export class LiveConnections {
   readonly #byPod = new Map<string, Set<Carried>>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
 
   add(connection: Carried): void {
     const { uid } = connection;
-    const set = this.#byPod.get(uid);
-    if (set) set.add(connection);
-    else this.#byPod.set(uid, new Set([connection]));
+    const set = this.#byPod.get(uid) ?? new Set();
+    this.#byPod.set(uid, set);
+    if (set.has(connection)) return;
+    set.add(connection);
+    this.#size += 1;
   }
 
   remove(connection: Carried): void {
     const { uid } = connection;
     const set = this.#byPod.get(uid);
-    set?.delete(connection);
+    if (set?.delete(connection) === true) this.#size -= 1;
     if (set?.size === 0) this.#byPod.delete(uid);
   }
 

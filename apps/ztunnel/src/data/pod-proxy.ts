@@ -25,14 +25,19 @@ export class PodProxy {
   readonly context: PodContext;
   readonly tunnels: PodTunnels;
   #listeners: readonly OpenListener[] = [];
+  /** Another thread's, for as long as it wants help. */
+  #shared: readonly OpenListener[] = [];
+  /** A successor accepts. */
+  #lent = false;
 
   /**
-   * @param lent listeners of a predecessor, which this owns; ports without one are opened
+   * @param lent listeners of a predecessor, which this owns; ports without one are opened. Null: none are, another thread has them
    * @throws MeshError UNAVAILABLE when a port of the pod is taken; then nothing is left open
    */
-  constructor(thread: ThreadContext, info: PodInfo, netns: number, lent: readonly PodListener[] = []) {
+  constructor(thread: ThreadContext, info: PodInfo, netns: number, lent: readonly PodListener[] | null = []) {
     this.context = new PodContext(thread, info, netns);
     this.tunnels = new PodTunnels(this.context);
+    if (lent === null) return;
     const opened: OpenListener[] = [];
     const { mover } = thread.path;
     try {
@@ -49,19 +54,40 @@ export class PodProxy {
 
   /** Accepts nothing new and asks peers to move on (GOAWAY); what is open goes on. */
   drain(): void {
-    for (const { listener } of this.#listeners) listener.close();
+    for (const { listener } of this.#all) listener.close();
     this.tunnels.drain();
   }
 
   /** Ends everything at once: the pod's processes are gone (dataplane 3.3, Immediate). */
   stop(): void {
-    for (const { listener } of this.#listeners) listener.close();
+    for (const { listener } of this.#all) listener.close();
     for (const connection of this.context.thread.connections.of(this.context.info.uid)) connection.close(DRAINED);
     this.context.stop();
     this.tunnels.stop();
   }
 
-  /** The listeners, for a successor: they go on accepting until `lend`. Empty when this driver cannot lend them. */
+  get #all(): readonly OpenListener[] {
+    return [...this.#listeners, ...this.#shared];
+  }
+
+  /** Accepts on another thread's listeners too, unless it does already. Owns their descriptors. */
+  share(listeners: readonly PodListener[], closeFd: (fd: number) => void): void {
+    const { mover } = this.context.thread.path;
+    if (mover === null || this.#shared.length > 0 || this.#listeners.length > 0 || this.context.stopped) {
+      for (const { fd } of listeners) closeFd(fd);
+      return;
+    }
+    this.#shared = listeners.map((one) => this.#adopt(mover, one, true));
+    if (this.#lent) this.lend();
+  }
+
+  /** Accepts on its own alone. */
+  shareNoMore(): void {
+    for (const { listener } of this.#shared) listener.close();
+    this.#shared = [];
+  }
+
+  /** Its own listeners, for a successor or to be shared: they go on accepting until `lend`. Empty when this driver cannot lend them. */
   listeners(): readonly PodListener[] {
     const { mover } = this.context.thread.path;
     if (mover === null) return [];
@@ -74,11 +100,13 @@ export class PodProxy {
 
   /** Accepts nothing more: a successor does, on the same sockets, which stay open here. */
   lend(): void {
-    for (const { listener } of this.#listeners) this.context.thread.path.mover?.lend(listener);
+    this.#lent = true;
+    for (const { listener } of this.#all) this.context.thread.path.mover?.lend(listener);
   }
 
   takeBack(): void {
-    for (const { listener } of this.#listeners) this.context.thread.path.mover?.takeBack(listener);
+    this.#lent = false;
+    for (const { listener } of this.#all) this.context.thread.path.mover?.takeBack(listener);
   }
 
   #listen(port: number): OpenListener {
@@ -88,13 +116,21 @@ export class PodProxy {
     return { port, listener };
   }
 
-  #adopt(mover: Mover, { port, fd, transparent }: PodListener): OpenListener {
+  #adopt(mover: Mover, { port, fd, transparent }: PodListener, shared = false): OpenListener {
     const accept = this.#accept(port);
-    const lent = { fd, transparent, tenant: this.context.info.uid };
+    const lent = { fd, transparent, shared, tenant: this.context.info.uid };
     return { port, listener: mover.adopt(lent, (stream) => accept(stream, transparent)) };
   }
 
   #accept(port: number): (stream: SocketStream, spoofs: boolean) => void {
+    const serve = this.#server(port);
+    return (stream, spoofs) => {
+      this.context.thread.accepted();
+      serve(stream, spoofs);
+    };
+  }
+
+  #server(port: number): (stream: SocketStream, spoofs: boolean) => void {
     if (port === HBONE_PORT) return (stream, spoofs) => acceptHbone(this, stream, spoofs);
     if (port === PLAINTEXT_PORT) return (stream, spoofs) => acceptPlaintext(this.context, stream, spoofs);
     return (stream) => acceptOutbound(this, stream);

@@ -20,6 +20,8 @@ export interface ThreadContext {
   readonly access: Logger;
   /** What concerns the proxy itself (scope `proxy`). */
   readonly log: Logger;
+  /** Hears of each connection that is taken from a listener, before anything else does. */
+  readonly accepted: () => void;
   /** Hears of an exception that cost one connection. */
   readonly fault: (fault: unknown) => void;
   /** Uniform in [0, 1). */

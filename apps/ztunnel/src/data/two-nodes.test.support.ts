@@ -163,6 +163,8 @@ export class Node {
   readonly thread: DataThread;
   readonly posted: FromThread[] = [];
   readonly pod: Pod;
+  /** CPU time of its thread. */
+  cpuMs = 0;
 
   constructor(network: MemoryNetwork, pod: Pod) {
     const config = parseConfig({ NODE_NAME: pod.node });
@@ -178,11 +180,19 @@ export class Node {
         clockMs: () => network.nowMs(),
         closeFd: () => undefined,
         duplicateFd: (fd) => fd,
+        cpuMs: () => this.cpuMs,
         rest: () => undefined,
         watch: null,
         stateFormat: STATE_FORMAT,
       },
-      { config: config.value.data, logFormat: "text", levels: new Map(), stateFormatModule: null, ticketSecret: null },
+      {
+        config: config.value.data,
+        logFormat: "text",
+        levels: new Map(),
+        stateFormatModule: null,
+        ticketSecret: null,
+        tellsLoad: true,
+      },
     );
   }
 

@@ -138,6 +138,7 @@ function dump(input: JsonObject, expected: JsonObject): Verdict {
     pods: proxyStart,
     certificates: [],
     reports: [],
+    threads: [],
   });
   const body = JSON.stringify(shown, null, 2);
   const parts = texts(expected["bodyContains"] ?? expected["contains"]);

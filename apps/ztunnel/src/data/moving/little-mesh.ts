@@ -277,6 +277,7 @@ function quietThread(path: DataPath, config: DataConfig, fault: (fault: unknown)
     traffic: new Traffic(),
     access: logging.logger("access"),
     log: logging.logger("proxy"),
+    accepted: () => undefined,
     fault,
     random: () => 0,
     randomHex: (bytes) => "00".repeat(bytes),

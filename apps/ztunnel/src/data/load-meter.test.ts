@@ -1,0 +1,74 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { LoadMeter } from "./load-meter.ts";
+
+describe("the load of a thread", () => {
+  let cpuMs: number;
+  let nowMs: number;
+  let connections: number;
+  let meter: LoadMeter;
+  let asked: number;
+  beforeEach(() => {
+    [cpuMs, nowMs, connections, asked] = [500, 10_000, 0, 0];
+    meter = new LoadMeter({ cpuMs: () => (asked++, cpuMs), nowMs: () => nowMs, connections: () => connections });
+  });
+  /** So long passes, with this share of a processor. */
+  const pass = (ms: number, share: number): void => {
+    nowMs += ms;
+    cpuMs += ms * share;
+  };
+
+  test.each([
+    [0, 0, "easy"],
+    [0.29, 63, "easy"],
+    [0.31, 0, "busy"],
+    [0.59, 0, "busy"],
+    [0.61, 0, "full"],
+    [1, 0, "full"],
+    [0, 64, "busy"],
+    [0, 127, "busy"],
+    [0, 128, "full"],
+  ])("with a share of %s and %i connections, at a tick: %s", (share, open, load) => {
+    pass(1_000, share);
+    connections = open;
+    expect(meter.ticked()).toBe(load === "easy" ? null : load);
+    expect(meter.load).toBe(load);
+  });
+
+  test("rises between ticks, when a connection comes", () => {
+    pass(200, 0.9);
+    expect([meter.accepted(), meter.load]).toEqual(["full", "full"]);
+    pass(200, 0.9);
+    expect(meter.accepted()).toBeNull(); // said already
+  });
+
+  test("of connections in quick succession the clock is asked once", () => {
+    const before = asked;
+    for (let i = 0; i < 99; i++) {
+      pass(1, 0);
+      meter.accepted();
+    }
+    expect(asked).toBe(before);
+    pass(1, 0);
+    meter.accepted();
+    expect(asked).toBe(before + 1);
+  });
+
+  test("falls at a tick alone, by all that passed since the one before", () => {
+    pass(1_000, 0.9);
+    meter.ticked();
+    pass(500, 0);
+    expect([meter.accepted(), meter.load]).toEqual([null, "full"]);
+    pass(500, 0.9);
+    expect([meter.ticked(), meter.load]).toEqual(["busy", "busy"]); // 0.45 of it all
+    pass(500, 0);
+    meter.accepted();
+    pass(500, 0.2);
+    expect(meter.ticked()).toBe("easy");
+  });
+
+  test("two ticks at once are one", () => {
+    pass(1_000, 0.9);
+    expect(meter.ticked()).toBe("full");
+    expect([meter.ticked(), meter.load]).toEqual([null, "full"]);
+  });
+});

@@ -1,0 +1,76 @@
+import type { Load } from "../messages.ts";
+
+/** Of a processor. From here on whatever comes new finds the thread at work more often than not. */
+const FULL_SHARE = 0.6;
+/** Two such threads are one that is not full. */
+const EASY_SHARE = 0.3;
+/** What so many connections will want nobody knows while they are quiet. */
+const FULL_CONNECTIONS = 128;
+const EASY_CONNECTIONS = 64;
+/** Less says nothing. */
+const WINDOW_MS = 100;
+
+const RANK: Readonly<Record<Load, number>> = { easy: 0, busy: 1, full: 2 };
+
+interface Mark {
+  readonly cpuMs: number;
+  readonly nowMs: number;
+}
+
+/** What is looked at. */
+export interface LoadSources {
+  /** CPU time of the thread so far. */
+  readonly cpuMs: () => number;
+  readonly nowMs: () => number;
+  readonly connections: () => number;
+}
+
+/**
+ * How much of a processor a data thread takes. By its CPU time, not by how much it would have liked: where others take the processors
+ * a second thread finds none either. No timer of its own: it is asked when a connection comes, for nothing else depends on the answer,
+ * and with each tick of the thread. It goes up at once, and down by ticks alone, so that a gap between two bursts is not taken for rest.
+ */
+export class LoadMeter {
+  readonly #of: LoadSources;
+  #lastTick: Mark;
+  #last: Mark;
+  #load: Load = "easy";
+
+  constructor(of: LoadSources) {
+    this.#of = of;
+    this.#last = this.#lastTick = this.#mark();
+  }
+
+  get load(): Load {
+    return this.#load;
+  }
+
+  #mark(): Mark {
+    return { cpuMs: this.#of.cpuMs(), nowMs: this.#of.nowMs() };
+  }
+
+  /** @returns the load if it has risen */
+  accepted(): Load | null {
+    if (this.#load === "full" || this.#of.nowMs() - this.#last.nowMs < WINDOW_MS) return null;
+    const now = this.#mark();
+    const load = this.#between(this.#last, now);
+    this.#last = now;
+    return RANK[load] > RANK[this.#load] ? (this.#load = load) : null;
+  }
+
+  /** To be called about once a second. @returns the load if it has changed */
+  ticked(): Load | null {
+    const now = this.#mark();
+    if (now.nowMs - this.#lastTick.nowMs < WINDOW_MS) return null;
+    const load = this.#between(this.#lastTick, now);
+    this.#last = this.#lastTick = now;
+    return load === this.#load ? null : (this.#load = load);
+  }
+
+  #between(from: Mark, to: Mark): Load {
+    const share = (to.cpuMs - from.cpuMs) / (to.nowMs - from.nowMs);
+    const connections = this.#of.connections();
+    if (share >= FULL_SHARE || connections >= FULL_CONNECTIONS) return "full";
+    return share < EASY_SHARE && connections < EASY_CONNECTIONS ? "easy" : "busy";
+  }
+}

@@ -1,0 +1,22 @@
+import { Memory } from "./memory.ts";
+import { native } from "./native.ts";
+import { systemError } from "./system-error.ts";
+
+const CLOCK_THREAD_CPUTIME_ID = 3;
+/** `struct timespec` of a 64-bit machine: seconds and nanoseconds, eight bytes each. */
+const TIMESPEC_BYTES = 16;
+const NANOSECONDS_AT = 8;
+
+let timeOfThread: Memory | null = null;
+
+/**
+ * CPU time of the calling thread so far, in milliseconds with fractions: in user space and in the kernel on its behalf.
+ * @throws MeshError UNAVAILABLE where this is not Linux on x64 or arm64
+ */
+export function threadCpuMs(): number {
+  const memory = (timeOfThread ??= new Memory(TIMESPEC_BYTES));
+  const calls = native();
+  if (calls.clockGettime(CLOCK_THREAD_CPUTIME_ID, memory.address) !== 0)
+    throw systemError("clock_gettime", calls.errno());
+  return Number(memory.bytes.readBigInt64LE(0)) * 1e3 + Number(memory.bytes.readBigInt64LE(NANOSECONDS_AT)) / 1e6;
+}
