@@ -6,7 +6,8 @@ import type { Logger } from "@lateen/telemetry";
 import type { AgentUpdate } from "@lateen/zds";
 import type { DesiredPod } from "./desired-pods.ts";
 import type { IdentityProbe } from "./identity-probe.ts";
-import type { Kernel, PodRules } from "./node-kernel.ts";
+import type { Kernel } from "./node-kernel.ts";
+import { PodNamespace } from "./pod-namespace.ts";
 import {
   type Conditions,
   type Observed,
@@ -56,14 +57,11 @@ export class PodWorker {
   readonly uid: string;
   readonly #world: WorkerWorld;
   readonly #backoff: Backoff;
+  readonly #namespace: PodNamespace;
   #pod: DesiredPod;
   #options: InPodOptions;
   #wanted: Wanted | null;
   #observed: Observed = nothingObserved;
-  #netns: Netns | null = null;
-  #rules: PodRules | null = null;
-  /** Options that the rules in the namespace were made from. */
-  #applied: InPodOptions | null = null;
   #enrolledOnce = false;
   #failure: StateInputs["failure"] = null;
   #gone = false;
@@ -75,6 +73,7 @@ export class PodWorker {
     this.uid = pod.uid;
     this.#world = world;
     this.#backoff = createBackoff({ ...RETRY, random: world.random });
+    this.#namespace = new PodNamespace(world.kernel);
     this.#pod = pod;
     this.#options = this.#optionsOf(pod, node);
     this.#wanted = this.#wantedOf(pod);
@@ -84,10 +83,10 @@ export class PodWorker {
     return this.#pod;
   }
   get options(): InPodOptions {
-    return this.#applied ?? this.#options;
+    return this.#namespace.applied ?? this.#options;
   }
   get netnsId(): string | null {
-    return this.#netns?.id ?? null;
+    return this.#namespace.netns?.id ?? null;
   }
   get observed(): Observed {
     return this.#observed;
@@ -118,7 +117,8 @@ export class PodWorker {
 
   /** The pod as it must be. What is behind its path is looked at again: paths of descriptors and processes get new owners. */
   want(pod: DesiredPod, node: InPodOptions): void {
-    const isElsewhere = this.#netns !== null && this.#idAt(pod.netns) !== this.#netns.id;
+    const { netnsId } = this;
+    const isElsewhere = netnsId !== null && this.#idAt(pod.netns) !== netnsId;
     if (this.#wanted !== null && !isElsewhere && JSON.stringify(pod) === JSON.stringify(this.#pod)) return;
     this.#pod = pod;
     this.#options = this.#optionsOf(pod, node);
@@ -143,8 +143,7 @@ export class PodWorker {
 
   /** Takes over what a former agent left, to remove it. */
   cleanUp(left: LeftBehind): void {
-    this.#hold(left.netns);
-    this.#applied = left.options;
+    this.#namespace.hold(left.netns, left.options);
     this.#observed = { ...nothingObserved, netnsPath: this.#pod.netns, rules: "unsure" };
     this.leave();
   }
@@ -153,10 +152,11 @@ export class PodWorker {
   snapshot(): AgentUpdate<Netns> | null {
     if (this.#wanted === null) return null;
     // Its rules come first, but a proxy that runs already must not be stopped meanwhile.
-    if (this.#netns === null || this.#observed.rules === null) return { t: "keep", uid: this.uid };
+    const { netns } = this.#namespace;
+    if (netns === null || this.#observed.rules === null) return { t: "keep", uid: this.uid };
     this.#observe({ told: "snapshot" });
     const { name, namespace, serviceAccount } = this.#pod;
-    const handle = this.#world.kernel.duplicate(this.#netns);
+    const handle = this.#world.kernel.duplicate(netns);
     return { t: "add", uid: this.uid, info: { name, namespace, serviceAccount }, handle };
   }
 
@@ -177,10 +177,10 @@ export class PodWorker {
 
   /** Compares kernel and plan, and repairs. @returns what differed */
   checkDrift(): readonly string[] {
-    const [netns, rules, applied] = [this.#netns, this.#rules, this.#applied];
-    if (netns === null || rules === null || applied === null || this.#wanted === null || this.#running) return [];
+    const { netns, applied } = this.#namespace;
+    if (netns === null || applied === null || this.#wanted === null || this.#running) return [];
     try {
-      const drift = rules.drift(applied);
+      const drift = this.#namespace.drift(applied);
       if (drift.length === 0) return this.#checkListeners(netns);
       this.#observe({ rules: null, conditions: { ...this.#observed.conditions, rulesVerified: false } });
       this.#settle();
@@ -205,21 +205,7 @@ export class PodWorker {
   close(): void {
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
-    this.#hold(null);
-  }
-
-  /** Takes over a namespace, or lets go of the one held. What cannot be taken over is closed. */
-  #hold(netns: Netns | null): void {
-    let rules: PodRules | null = null;
-    try {
-      rules = netns === null ? null : this.#world.kernel.rules(netns);
-    } catch (e) {
-      netns?.[Symbol.dispose]();
-      throw e;
-    }
-    this.#rules?.[Symbol.dispose]();
-    this.#netns?.[Symbol.dispose]();
-    [this.#netns, this.#rules] = [netns, rules];
+    this.#namespace.letGo();
   }
 
   #observe(change: Partial<Observed>): void {
@@ -318,17 +304,10 @@ export class PodWorker {
     }
   }
 
-  /** @throws MeshError BUG when a step runs before its time */
-  #held(): { readonly netns: Netns; readonly rules: PodRules } {
-    const [netns, rules] = [this.#netns, this.#rules];
-    if (netns !== null && rules !== null) return { netns, rules };
-    throw new MeshError(Code.Bug, "Cannot go on: the pod's namespace is not open");
-  }
-
   #open(): void {
     const path = this.#pod.netns;
     const opened = this.#world.kernel.open(path);
-    if (opened.id === this.#netns?.id) {
+    if (opened.id === this.netnsId) {
       opened[Symbol.dispose]();
       return this.#observe({ netnsPath: path });
     }
@@ -337,17 +316,16 @@ export class PodWorker {
       opened[Symbol.dispose]();
       throw new MeshError(Code.BadInput, `Cannot enrol pod: the namespace behind "${path}" belongs to ${owner}`);
     }
-    this.#hold(opened);
-    this.#applied = null;
+    this.#namespace.hold(opened, null);
     this.#enrolledOnce = false;
     this.#observe({ ...nothingObserved, netnsPath: path });
   }
 
   #apply(): void {
     const options = this.#options;
-    this.#applied = options;
+    this.#namespace.plan(options);
     this.#observe({ rules: "unsure" });
-    this.#held().rules.apply(options);
+    this.#namespace.apply(options);
     this.#observe({
       rules: JSON.stringify(options),
       conditions: { ...this.#observed.conditions, rulesVerified: false },
@@ -356,27 +334,26 @@ export class PodWorker {
 
   /** The rules are read back while the proxy makes its listeners. */
   async #tell(): Promise<void> {
-    const { netns, rules } = this.#held();
+    const netns = this.#namespace.opened();
     const answer = this.#world.add(this.#pod, this.#world.kernel.duplicate(netns));
-    const conditions: Conditions = { ...noConditions, rulesVerified: this.#drift(rules).length === 0 };
+    const conditions: Conditions = {
+      ...noConditions,
+      rulesVerified: this.#namespace.drift(this.#options).length === 0,
+    };
     const { result, why } = await answer;
-    if (this.#netns !== netns) return;
+    if (this.#namespace.netns !== netns) return;
     if (result === "done") return this.#observe({ told: "yes", conditions });
     throw new NotYet(result === "refused" ? `ztunnel: ${why}` : why);
   }
 
-  #drift(rules: PodRules): readonly string[] {
-    return rules.drift(this.#applied ?? this.#options);
-  }
-
   async #verify(): Promise<void> {
-    const { netns, rules } = this.#held();
+    const netns = this.#namespace.opened();
     const identity = this.#world.identity(this.#pod, VERIFY_DEADLINE_MS, this.#world.signal);
     const before = this.#observed.conditions;
-    const drift = before.rulesVerified ? [] : this.#drift(rules);
+    const drift = before.rulesVerified ? [] : this.#namespace.drift(this.#options);
     const silent = this.#world.kernel.silentPorts(netns);
     const noIdentity = await identity;
-    if (this.#netns !== netns) return;
+    if (this.#namespace.netns !== netns) return;
     const conditions: Conditions = {
       rulesVerified: drift.length === 0,
       listenersAnswer: silent.length === 0,
@@ -390,8 +367,7 @@ export class PodWorker {
   }
 
   #remove(): void {
-    this.#rules?.remove(this.#applied ?? this.#options);
-    this.#applied = null;
+    this.#namespace.remove(this.#options);
     this.#enrolledOnce = false;
     this.#observe({ rules: null, conditions: noConditions });
   }
