@@ -25,6 +25,11 @@ export interface SocketOptions {
    * busy. Sockets without one share a tenant.
    */
   readonly tenant?: string;
+  /**
+   * The other ends are in the same network namespace, as an application and the proxy in its pod are: between them is memory, which
+   * nobody else waits for. A driver need not pace such a socket, whatever the machine's congestion control does to others.
+   */
+  readonly sameNamespace?: boolean;
 }
 
 export interface ListenOptions extends SocketOptions {

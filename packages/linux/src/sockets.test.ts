@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { Worker } from "node:worker_threads";
 import type { ConnectOptions, ListenOptions } from "@lateen/datapath";
@@ -9,13 +10,18 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as k from "./constants.ts";
 import * as libc from "./libc.ts";
 import { listeningSockets } from "./listeners.ts";
-import { type Netns, createNetns, currentNetns } from "./namespaces.ts";
+import { type Netns, createNetns, currentNetns, inNetns } from "./namespaces.ts";
 import { applyPlan } from "./netlink/redirect-plan.ts";
 import { openRtnetlink } from "./netlink/rtnetlink.ts";
 import { encodeInet } from "./sockaddr.ts";
 import { socketFactory, threadSocketFactory } from "./sockets.ts";
+import { acceptStream, connectStream } from "./stream-calls.ts";
 
 const MARK = 0x539;
+/** What this kernel has. */
+const CONGESTION_CONTROLS = readFileSync("/proc/sys/net/ipv4/tcp_available_congestion_control", "utf8")
+  .trim()
+  .split(" ");
 /** Not in Node's types, but where its sockets keep the descriptor. */
 const fdOf = (s: net.Socket): number => (s as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
 const keepAlive = { idleSec: 180, intervalSec: 180, probes: 9 };
@@ -94,6 +100,27 @@ describe.skipIf(requireRoot())("sockets inside a namespace", () => {
     }).toEqual({ mark: MARK, noDelay: 1, keepAlive: 1, idle: 180, interval: 180, probes: 9, userTimeout: 1_800_000 });
     libc.close(fd);
     libc.close(client);
+  });
+
+  test("within a namespace nothing is paced: neither what dials nor what is accepted", () => {
+    const [paced] = CONGESTION_CONTROLS.filter((name) => name !== "reno");
+    if (paced !== undefined) inNetns(pod.fd, () => writeFileSync("/proc/sys/net/ipv4/tcp_congestion_control", paced));
+    const control = (fd: number): string => {
+      const name = Buffer.alloc(16);
+      return name.toString("latin1", 0, libc.getsockopt(fd, k.SOL_TCP, k.TCP_CONGESTION, name)).replace(/\0.*/, "");
+    };
+    const pair = (port: number, sameNamespace: boolean): readonly string[] => {
+      const { fd: listener } = socketFactory.listener(listenOptions(port, { sameNamespace }));
+      const client = socketFactory.client(connectOptions("127.0.0.1", port, { sameNamespace }));
+      connectStream(client, { ip: "127.0.0.1", port }, "ipv4"); // within one machine it is there at once
+      const accepted = acceptStream(listener);
+      if (typeof accepted === "number") throw new Error(`not accepted: ${accepted}`);
+      const names = [control(client), control(accepted.fd)];
+      for (const fd of [listener, client, accepted.fd]) libc.close(fd);
+      return names;
+    };
+    expect(pair(15_001, true)).toEqual(["reno", "reno"]);
+    if (paced !== undefined) expect(pair(15_008, false)).toEqual([paced, paced]);
   });
 
   test.each(["127.0.0.1", "::1"])("bytes go both ways over %s through Node's own sockets", async (ip) => {

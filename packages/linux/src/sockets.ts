@@ -29,8 +29,20 @@ function prepared<T>(fd: number, prepare: () => T): T {
   }
 }
 
-function commonOptions(fd: number, o: Pick<ListenOptions, "mark" | "keepAlive">): void {
+/** The congestion control that every kernel has and every process may choose. It does not pace. */
+const RENO = Buffer.from("reno");
+
+/**
+ * BBR, the default of many machines, paces by a timer for each 64 KiB, also where no wire is: 3 to 15 % of the CPU per byte of two
+ * proxies. What is accepted has it from its listener.
+ */
+function unpaced(fd: number): void {
+  libc.trySetsockopt(fd, k.SOL_TCP, k.TCP_CONGESTION, RENO);
+}
+
+function commonOptions(fd: number, o: Pick<ListenOptions, "mark" | "keepAlive" | "sameNamespace">): void {
   if (o.mark !== 0) libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_MARK, o.mark);
+  if (o.sameNamespace === true) unpaced(fd);
   if (o.keepAlive === null) return;
   libc.setsockoptInt(fd, k.SOL_SOCKET, k.SO_KEEPALIVE, 1);
   libc.setsockoptInt(fd, k.SOL_TCP, k.TCP_KEEPIDLE, o.keepAlive.idleSec);

@@ -106,7 +106,8 @@ export function connectToApplication(
   const { path, config } = pod.thread;
   const { to, peer } = target;
   const { mark, keepAlive } = config;
-  const base = { to, netns: pod.netns, tenant: pod.info.uid, mark, keepAlive, timeoutMs: CONNECT_TIMEOUT_MS };
+  const socket = { netns: pod.netns, tenant: pod.info.uid, mark, keepAlive, sameNamespace: true };
+  const base = { ...socket, to, timeoutMs: CONNECT_TIMEOUT_MS };
   const spoof = target.spoofs && peer.ip !== to.ip && ipFamily(peer.ip) === ipFamily(to.ip);
   if (!spoof) return path.connect({ ...base, from: null }, done);
   let plain: Cancel | null = null;

@@ -148,6 +148,7 @@ export class PodProxy {
       transparent: config.transparent,
       backlog: BACKLOG,
       keepAlive: port === HBONE_PORT ? null : config.keepAlive,
+      sameNamespace: port === OUTBOUND_PORT,
     };
   }
 }

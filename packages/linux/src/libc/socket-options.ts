@@ -15,6 +15,15 @@ export function setsockopt(fd: number, level: number, name: number, value: Uint8
   retry("setsockopt", () => native().setsockopt(fd, level, name, value, value.byteLength));
 }
 
+/** As `setsockopt`, for what may be refused and is not missed then. @returns 0 or -errno */
+export function trySetsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
+  checkFd(fd);
+  checkInt("level", level);
+  checkInt("name", name);
+  checkBytes("value", value);
+  return native().setsockopt(fd, level, name, value, value.byteLength) < 0 ? -native().errno() : 0;
+}
+
 /** `setsockopt` with an int. */
 export function setsockoptInt(fd: number, level: number, name: number, value: number): void {
   checkFd(fd);
