@@ -4,9 +4,11 @@ import { STATE_FORMAT as OWN, type StateFormat } from "@lateen/ztunnel";
 
 // The formats of a ztunnel that is NEXT_BY versions later: with its like it speaks one that this version cannot read, with the
 // one before it that one's. Every thread of it loads this module. With NEXT_DIES, `write 2` or `read 2`, the process is killed
-// by itself when one of its threads is about to give, or to take, the second of what it carries.
+// by itself when one of its threads is about to give, or to take, the second of what it carries. A negative NEXT_BY makes it one of
+// before, which knows nothing newer than its own format.
 
-const newest = OWN.versions.newest + Number(process.env["NEXT_BY"] ?? "1");
+const by = Number(process.env["NEXT_BY"] ?? "1");
+const newest = OWN.versions.newest + by;
 const [diesAt, which] = (process.env["NEXT_DIES"] ?? "").split(" ");
 type Kind = Parameters<StateFormat["write"]>[1];
 type Wrapped = { readonly next: Plain };
@@ -21,7 +23,7 @@ function perhapsDie(at: "read" | "write", kind: Kind, state: Plain): void {
   if (diesAt === at && ++bundles === Number(which)) process.kill(process.pid, "SIGKILL");
 }
 
-export const STATE_FORMAT: StateFormat = {
+const LATER: StateFormat = {
   versions: { newest, oldest: newest - 1 },
   // One that is nobody's is rewritten always, so that it passes here.
   own: diesAt === "" ? OWN.own : 0,
@@ -35,3 +37,5 @@ export const STATE_FORMAT: StateFormat = {
     return own;
   },
 };
+
+export const STATE_FORMAT: StateFormat = by < 0 ? { ...OWN, versions: { newest, oldest: newest } } : LATER;
