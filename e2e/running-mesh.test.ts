@@ -2,6 +2,7 @@ import { globSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requirePrograms, requireRoot, requirement } from "@lateen/testkit";
 import { dataPlaneSuite } from "./data-plane.suite.ts";
+import { dataThreadsSuite } from "./data-threads.suite.ts";
 import { liveEditsSuite } from "./live-edits.suite.ts";
 import { TestMesh } from "./support/test-mesh.ts";
 import { type Vanished, vanishingNode } from "./support/vanishing-node.ts";
@@ -41,6 +42,7 @@ describe.skipIf(noRoot)("a mesh of three nodes", () => {
   afterAll(() => running?.[Symbol.asyncDispose]());
 
   dataPlaneSuite(mesh);
+  dataThreadsSuite(mesh);
   liveEditsSuite(mesh);
   describe.skipIf(noPrograms)("with programs of the machine", () => workloadsSuite(mesh));
 
