@@ -47,7 +47,7 @@ const WORKLOAD: ConnectionFacts["srcWorkload"] = {
   locality: null,
 };
 
-const facts = (direction: "inbound" | "outbound", carried: "in a tunnel" | "plainly"): ConnectionFacts => ({
+export const facts = (direction: "inbound" | "outbound", carried: "in a tunnel" | "plainly"): ConnectionFacts => ({
   direction,
   src: ADDRESS,
   srcWorkload: WORKLOAD,

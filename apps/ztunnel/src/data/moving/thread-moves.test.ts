@@ -54,16 +54,20 @@ describe.skipIf(process.platform !== "linux")("connections of a data thread", ()
   });
 
   test("are all somewhere when the socket between the processes breaks, after however many messages", async () => {
+    const moved = new Set<number>();
     for (let messages = 0; messages < MESSAGES; messages++) {
       const next = two.process();
       two.say(20_000);
       const { gave, took } = await two.moveCutAfter(messages, two.first, next);
       expect(took.bundles).toHaveLength(gave.moved); // neither claims what the other has
+      moved.add(gave.moved);
       expect(await two.answered()).toEqual([]);
       expect(two.first.carried + next.carried).toBe(CARRIED);
       // Back, for the next time.
       expect((await two.move(next, two.first)).gave).toMatchObject({ outcome: "done", left: 0 });
     }
+    // From none to all, and parts of it.
+    expect([Math.min(...moved), Math.max(...moved), moved.size > 2]).toEqual([0, BUNDLES, true]);
     expect(await two.answered()).toEqual([]);
   });
 

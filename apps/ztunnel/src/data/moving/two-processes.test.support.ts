@@ -56,40 +56,14 @@ export class Process {
   }
 }
 
-/** Processes between which the connections of a little mesh move. Each byte that comes back to a client is compared. */
-export class TwoProcesses implements Disposable {
+/** Data threads of several processes, turned by the runtime, between which connections move. */
+export class Processes implements Disposable {
   readonly faults: unknown[] = [];
-  readonly mesh: LittleMesh;
-  readonly first: Process;
-  wrong = 0;
-  readonly #received: number[] = [];
-  readonly #sent: number[] = [];
   readonly #paths: FastDataPath[] = [];
   readonly #pods: LittleMesh["pods"][] = [];
-  #ready = false;
   #open = true;
 
-  /** The first process carries everything; the applications live outside of all of them. */
-  static async begin(): Promise<TwoProcesses> {
-    const two = new TwoProcesses();
-    two.mesh.begin(two.first.path.mover, credentials);
-    await eventually(() => two.#ready || two.faults.length > 0, { what: "the connections" });
-    return two;
-  }
-
-  private constructor() {
-    const [apps, path] = [this.#path(), this.#path()];
-    this.mesh = new LittleMesh(
-      { path, config },
-      {
-        ready: () => void (this.#ready = true),
-        failed: (why) => void this.faults.push(why),
-        heard: (client, bytes) => this.#heard(client, bytes),
-        settle: (end) => moved(path.mover, apps.mover, end),
-      },
-    );
-    this.#pods.push(this.mesh.pods);
-    this.first = new Process(path, this.mesh.pods, STATE_FORMAT);
+  constructor() {
     const turn = (): void => {
       if (!this.#open) return;
       for (const each of this.#paths) each.turn(0);
@@ -98,27 +72,36 @@ export class TwoProcesses implements Disposable {
     turn();
   }
 
-  #path(): FastDataPath {
+  path(): FastDataPath {
     const path = new FastDataPath({ onFault: (fault) => this.faults.push(fault) });
     this.#paths.push(path);
     return path;
   }
 
-  /** Another process that serves the same pods. */
+  /** Its pods are stopped in the end. */
+  protected own(pods: LittleMesh["pods"]): void {
+    this.#pods.push(pods);
+  }
+
+  /** Another process that serves the pods of a little mesh. */
   process(format: StateFormat = STATE_FORMAT): Process {
-    const path = this.#path();
+    const path = this.path();
     const world: LittleMeshWorld = { path, config };
     const pods = twinPods(world, (fault) => this.faults.push(fault));
-    this.#pods.push(pods);
+    this.own(pods);
     return new Process(path, pods, format);
   }
 
   /** A hand-over, to its end. */
-  async move(from: Process, to: Process, versions = { give: OWN, take: OWN }): Promise<{ gave: Gave; took: Took }> {
+  async move(
+    from: Process,
+    to: Process,
+    { give = OWN, take = OWN, patienceMs = 5_000 } = {},
+  ): Promise<{ gave: Gave; took: Took }> {
     const [ours, theirs] = seqpacketDescriptors();
     return this.#over(from, to, () => {
-      from.moves.receive({ t: "give", fd: ours, version: versions.give, patienceMs: 5_000 });
-      to.moves.receive({ t: "take", fd: theirs, version: versions.take });
+      from.moves.receive({ t: "give", fd: ours, version: give, patienceMs });
+      to.moves.receive({ t: "take", fd: theirs, version: take });
     });
   }
 
@@ -144,7 +127,8 @@ export class TwoProcesses implements Disposable {
       while (pass(b, a)); // but what was claimed was
       a.shut();
     };
-    return this.#over(from, to, () => {
+    // Awaited here: what is `using` ends with this function.
+    return await this.#over(from, to, () => {
       from.moves.receive({ t: "give", fd: ours, version: OWN, patienceMs: 5_000 });
       to.moves.receive({ t: "take", fd: theirs, version: OWN });
       turn();
@@ -156,6 +140,46 @@ export class TwoProcesses implements Disposable {
     begin();
     await eventually(() => from.gave.length > gave && to.took.length > took, { what: "the end of the hand-over" });
     return { gave: from.gave[gave]!, took: to.took[took]! };
+  }
+
+  [Symbol.dispose](): void {
+    this.#pods.forEach(stopPods);
+    this.#open = false;
+    for (const path of this.#paths) path[Symbol.dispose]();
+  }
+}
+
+/** Processes between which the connections of a little mesh move. Each byte that comes back to a client is compared. */
+export class TwoProcesses extends Processes {
+  readonly mesh: LittleMesh;
+  readonly first: Process;
+  wrong = 0;
+  readonly #received: number[] = [];
+  readonly #sent: number[] = [];
+  #ready = false;
+
+  /** The first process carries everything; the applications live outside of all of them. */
+  static async begin(): Promise<TwoProcesses> {
+    const two = new TwoProcesses();
+    two.mesh.begin(two.first.path.mover, credentials);
+    await eventually(() => two.#ready || two.faults.length > 0, { what: "the connections" });
+    return two;
+  }
+
+  private constructor() {
+    super();
+    const [apps, path] = [this.path(), this.path()];
+    this.mesh = new LittleMesh(
+      { path, config },
+      {
+        ready: () => void (this.#ready = true),
+        failed: (why) => void this.faults.push(why),
+        heard: (client, bytes) => this.#heard(client, bytes),
+        settle: (end) => moved(path.mover, apps.mover, end),
+      },
+    );
+    this.own(this.mesh.pods);
+    this.first = new Process(path, this.mesh.pods, STATE_FORMAT);
   }
 
   /** Every client says so much more. */
@@ -190,16 +214,14 @@ export class TwoProcesses implements Disposable {
     return this.#sent.reduce((n, sent) => n + sent, 0);
   }
 
-  [Symbol.dispose](): void {
+  override [Symbol.dispose](): void {
     this.mesh.end();
-    this.#pods.forEach(stopPods);
-    this.#open = false;
-    for (const path of this.#paths) path[Symbol.dispose]();
+    super[Symbol.dispose]();
   }
 }
 
 /** The same connection in another loop. */
-function moved(from: Mover, to: Mover, end: SocketStream): SocketStream {
+export function moved(from: Mover, to: Mover, end: SocketStream): SocketStream {
   const frozen = from.freeze(end);
   if (!frozen.ok) throw new Error(frozen.error);
   const restored = to.restoreSocket(frozen.value.state, duplicateFd(frozen.value.fd));
