@@ -1,12 +1,14 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream";
 import { Code, MeshError, type Result, fail, ok } from "@lateen/errors";
+import { Roster, type Seat } from "@lateen/lifecycle";
 import type { HboneConnection, HboneOptions, HboneStream, HeaderField, Trust } from "./api.ts";
 import { ErrorCode, errorCodeName } from "./constants.ts";
 import { Machine } from "./machine.ts";
 import { DEFAULT_LIMITS, type MachineEvents } from "./machine-core.ts";
 import type { HboneSnapshot } from "./snapshot.ts";
 import type { StreamState } from "./stream-state.ts";
+import type { StreamTable } from "./stream-table.ts";
 import { type TunnelHost, TunnelStream } from "./tunnel-stream.ts";
 
 /** How long the carrier may take to send GOAWAY and close after the machine has ended. */
@@ -19,7 +21,7 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
   readonly #options: HboneOptions;
   readonly #defer: (run: () => void) => void;
   /** Streams whose readers have not been told of their end. */
-  readonly #tunnels = new Set<TunnelStream>();
+  readonly #tunnels = new Roster<TunnelStream>();
   #waiting: TunnelStream[] = [];
   #tasks: (() => void)[] = [];
   #scheduled = false;
@@ -51,7 +53,7 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
     if (why !== null) return fail(why);
     return ok({
       machine: this.machine.snapshot(),
-      tunnels: Array.from(this.#tunnels, (stream) => stream.snapshot()),
+      tunnels: this.#tunnels.members().map((stream) => stream.snapshot()),
       ...this.waitingRequests(),
     });
   }
@@ -61,7 +63,7 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
 
   /** Makes the machine's state and all streams anew. @returns streams by id; their readers attach to them */
   protected restoreStreams(from: HboneSnapshot): {
-    readonly states: ReadonlyMap<number, StreamState>;
+    readonly states: StreamTable;
     readonly streams: ReadonlyMap<number, HboneStream>;
   } {
     const states = this.machine.restore(from.machine);
@@ -117,12 +119,12 @@ export abstract class Connection implements HboneConnection, StreamHandler, Mach
 
   // ---- TunnelHost
 
-  begun(stream: TunnelStream): void {
-    this.#tunnels.add(stream);
+  begun(stream: TunnelStream): Seat<TunnelStream> {
+    return this.#tunnels.add(stream);
   }
 
-  gone(stream: TunnelStream): void {
-    this.#tunnels.delete(stream);
+  gone(seat: Seat<TunnelStream>): void {
+    this.#tunnels.remove(seat);
   }
 
   later(stream: TunnelStream): void {

@@ -66,7 +66,7 @@ export class ControlFrames {
     const core = this.#core;
     const change = value - core.peerInitialWindow;
     core.peerInitialWindow = value;
-    for (const s of [...core.streams.values()]) {
+    for (const s of core.streams.all()) {
       if (core.sender.grantStream(s, change)) continue;
       core.violated({ code: ErrorCode.FlowControlError, why: "INITIAL_WINDOW_SIZE overflows a window" });
       return false;
@@ -91,7 +91,7 @@ export class ControlFrames {
     core.goawayReceived = true;
     const last = getU32(payload, 0) & 0x7fff_ffff;
     if (core.role === "client") {
-      for (const s of [...core.streams.values()]) {
+      for (const s of core.streams.all()) {
         if (s.id > last) core.over(s, "we-reset", { code: ErrorCode.RefusedStream, by: "peer", why: "peer goes away" });
       }
     }

@@ -73,7 +73,7 @@ export class HeaderFrames {
       core.streamError(s, ErrorCode.RefusedStream, "too many streams");
       return;
     }
-    core.streams.set(id, s);
+    core.streams.add(s);
     const request = this.#assembler.selfDependent ? SELF_DEPENDENT : classifyRequest(fields);
     if (request.t === "connect") core.events.onRequest(s, request.authority, request.headers);
     else if (request.t === "malformed") core.streamError(s, ErrorCode.ProtocolError, request.why);

@@ -21,6 +21,7 @@ import { type Output, Sender } from "./sender.ts";
 import type { MachineSnapshot } from "./snapshot.ts";
 import type { Ending } from "./ending.ts";
 import { ENDED, EndedStreams, type Fate, type StreamState, restoreStream, snapshotStream } from "./stream-state.ts";
+import { StreamTable } from "./stream-table.ts";
 
 /** What the machine tells its driver about the connection. */
 export interface MachineEvents {
@@ -54,7 +55,7 @@ export class MachineCore {
   readonly events: MachineEvents;
   readonly budgets: Budgets;
   readonly sender: Sender;
-  readonly streams = new Map<number, StreamState>();
+  readonly streams = new StreamTable();
   readonly ended = new EndedStreams(REMEMBERED_ENDINGS);
   /** Longest header list we take, decoded. */
   readonly headerListLimit: number;
@@ -101,7 +102,7 @@ export class MachineCore {
       ended: this.ended.entries().map(([id, by]) => ({ id, by })),
       budgets: this.budgets.snapshot(),
       sender: this.sender.snapshot(),
-      streams: Array.from(this.streams.values(), snapshotStream),
+      streams: this.streams.all().map(snapshotStream),
       ...parts,
     };
   }
@@ -120,7 +121,7 @@ export class MachineCore {
     this.#window.restore(from.window);
     for (const { id, by } of from.ended) this.ended.add(id, by);
     this.budgets.restore(from.budgets);
-    for (const s of from.streams) this.streams.set(s.id, restoreStream(s, this.limits.streamWindow));
+    for (const s of from.streams) this.streams.add(restoreStream(s, this.limits.streamWindow));
     this.sender.restore(from.sender, this.streams);
   }
 
@@ -187,7 +188,7 @@ export class MachineCore {
   over(s: StreamState, ending: Ending, fate: Fate): void {
     if (s.over) return;
     s.over = true;
-    this.streams.delete(s.id);
+    this.streams.remove(s);
     this.ended.add(s.id, ending);
     this.sender.drop(s);
     s.owner?.onOver(fate);
@@ -242,7 +243,7 @@ export class MachineCore {
   shut(code: number, why: string, how: "flush" | "drop"): void {
     if (this.closed) return;
     this.closed = true;
-    const streams = [...this.streams.values()];
+    const streams = this.streams.all();
     this.streams.clear();
     for (const s of streams) {
       s.over = true;

@@ -22,6 +22,7 @@ import { MachineCore, type MachineEvents, type MachineOptions } from "./machine-
 import { MAX_QUEUED, type Output } from "./sender.ts";
 import type { MachineSnapshot } from "./snapshot.ts";
 import { type StreamOwner, StreamState } from "./stream-state.ts";
+import type { StreamTable } from "./stream-table.ts";
 
 const PREFACE: Uint8Array = Uint8Array.from(PREFACE_TEXT, (c) => c.charCodeAt(0));
 /** How long a peer may take to say its first word after it connected. */
@@ -61,7 +62,7 @@ export class Machine implements FrameSink {
   }
 
   get streams(): readonly StreamState[] {
-    return [...this.#core.streams.values()];
+    return this.#core.streams.all();
   }
 
   get maxStreams(): number {
@@ -116,7 +117,7 @@ export class Machine implements FrameSink {
   }
 
   /** Goes on from a snapshot, instead of `start`. @returns its streams, which have no owners yet */
-  restore(from: MachineSnapshot): ReadonlyMap<number, StreamState> {
+  restore(from: MachineSnapshot): StreamTable {
     this.#core.restore(from);
     this.#keepalive.restore(from.keepalive);
     this.#headers.becomeStateless();
@@ -183,7 +184,7 @@ export class Machine implements FrameSink {
     const s = new StreamState(core.nextId, core.peerInitialWindow, core.limits.streamWindow);
     core.nextId += 2;
     s.owner = owner;
-    core.streams.set(s.id, s);
+    core.streams.add(s);
     core.sendHeaders(s, fields, "open");
     return s;
   }

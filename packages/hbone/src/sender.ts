@@ -3,6 +3,7 @@ import { DEFAULT_MAX_FRAME, DEFAULT_WINDOW, Flag, MAX_WINDOW } from "./constants
 import { HeadSlab } from "./frame-writer.ts";
 import type { SenderSnapshot } from "./snapshot.ts";
 import type { StreamState } from "./stream-state.ts";
+import type { StreamTable } from "./stream-table.ts";
 
 /** Takes bytes for the carrier, in order. @returns false when it wants to wait (the bytes are taken all the same) */
 export type Output = (head: Uint8Array, body: Uint8Array | null) => boolean;
@@ -191,13 +192,13 @@ export class Sender {
     };
   }
 
-  restore(from: SenderSnapshot, streams: ReadonlyMap<number, StreamState>): void {
+  restore(from: SenderSnapshot, streams: StreamTable): void {
     this.maxFrame = from.maxFrame;
     this.#window = from.window;
     this.#blocked = from.blocked;
     this.#blockedControl = from.blockedControl;
     for (const id of from.turns) addKnown(this.#queued, streams.get(id));
-    for (const s of streams.values()) if (s.queued > 0) this.#queued.add(s); // whatever was said of turns, none is forgotten
+    for (const s of streams.all()) if (s.queued > 0) this.#queued.add(s); // whatever was said of turns, none is forgotten
     for (const id of from.waiting) addKnown(this.#waiting, streams.get(id));
   }
 

@@ -27,6 +27,8 @@ export interface StreamOwner {
 /** One stream of a connection. Only the machine and the sender write to it. */
 export class StreamState {
   readonly id: number;
+  /** The next one in the same part of the table. Only `StreamTable` writes it. */
+  nextInTable: StreamState | null = null;
   owner: StreamOwner | null = null;
   /** The CONNECT was answered 200; before that no data may flow. */
   accepted = false;
@@ -86,29 +88,42 @@ export function restoreStream(from: StreamSnapshot, receiveWindow: number): Stre
   return s;
 }
 
-/** Remembers the last streams that ended, so that late frames are told from wrong ones. Bounded. */
+/**
+ * Remembers the last streams that ended, so that late frames are told from wrong ones. Bounded. Whoever asks does so soon after the
+ * end, as a rule, so the latest are looked at first.
+ */
 export class EndedStreams {
-  readonly #endings = new Map<number, Ending>();
+  readonly #ids: number[] = [];
+  readonly #endings: Ending[] = [];
   readonly #max: number;
+  /** Where the next one goes. */
+  #at = 0;
 
   constructor(max: number) {
     this.#max = max;
   }
 
+  /** The last word on a stream is what holds. */
   add(id: number, ending: Ending): void {
-    this.#endings.set(id, ending);
-    if (this.#endings.size <= this.#max) return;
-    for (const oldest of this.#endings.keys()) {
-      this.#endings.delete(oldest);
-      return;
-    }
+    this.#ids[this.#at] = id;
+    this.#endings[this.#at] = ending;
+    this.#at = (this.#at + 1) % this.#max;
   }
 
+  /** The oldest first. */
   entries(): readonly (readonly [number, Ending])[] {
-    return [...this.#endings];
+    const { length } = this.#ids;
+    const oldest = length < this.#max ? 0 : this.#at;
+    return this.#ids.map((_, i) => {
+      const at = (oldest + i) % length;
+      return [this.#ids[at]!, this.#endings[at]!] as const; // both have `length`
+    });
   }
 
   get(id: number): Ending | null {
-    return this.#endings.get(id) ?? null;
+    const ids = this.#ids;
+    for (let i = this.#at - 1; i >= 0; i--) if (ids[i] === id) return this.#endings[i] ?? null;
+    for (let i = ids.length - 1; i >= this.#at; i--) if (ids[i] === id) return this.#endings[i] ?? null;
+    return null;
   }
 }

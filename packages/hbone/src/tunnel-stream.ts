@@ -1,5 +1,6 @@
 import type { SocketAddress } from "@lateen/addresses";
 import type { CloseReason, StreamHandler } from "@lateen/byte-stream";
+import type { Seat } from "@lateen/lifecycle";
 import type { HboneConnection, HboneStream, HeaderField } from "./api.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { ErrorCode } from "./constants.ts";
@@ -15,9 +16,9 @@ export interface TunnelHost extends HboneConnection {
   /** Calls `settle` soon, outside the caller. */
   later(stream: TunnelStream): void;
   /** A stream begins; it is part of the connection's snapshot until `gone`. */
-  begun(stream: TunnelStream): void;
+  begun(stream: TunnelStream): Seat<TunnelStream>;
   /** Its reader knows of its end, or it never had one. */
-  gone(stream: TunnelStream): void;
+  gone(seat: Seat<TunnelStream>): void;
 }
 
 /**
@@ -47,6 +48,7 @@ export class TunnelStream implements HboneStream, StreamOwner {
   readonly headers: readonly HeaderField[];
   readonly #host: TunnelHost;
   readonly #state: StreamState;
+  readonly #seat: Seat<TunnelStream>;
   #handler: StreamHandler | null = null;
   #paused = false;
   #ending = false;
@@ -63,7 +65,7 @@ export class TunnelStream implements HboneStream, StreamOwner {
     this.#host = host;
     this.#state = state;
     this.#endWaits = state.remoteEnded;
-    host.begun(this);
+    this.#seat = host.begun(this);
   }
 
   /** @param state the machine's, or null for a stream that is over there */
@@ -140,7 +142,7 @@ export class TunnelStream implements HboneStream, StreamOwner {
     this.#dropInbox();
     this.#host.machine.reset(this.#state, ErrorCode.Cancel, "aborted");
     this.#over = { t: "aborted" };
-    if (this.#handler === null) this.#host.gone(this);
+    if (this.#handler === null) this.#host.gone(this.#seat);
     this.#wake();
   }
 
@@ -201,7 +203,7 @@ export class TunnelStream implements HboneStream, StreamOwner {
   #tellClose(reason: CloseReason): void {
     if (this.#told || this.#handler === null) return;
     this.#told = true;
-    this.#host.gone(this);
+    this.#host.gone(this.#seat);
     this.#handler.onClose(reason);
   }
 

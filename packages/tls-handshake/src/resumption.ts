@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash, hkdfSync, randomBytes } from "node:crypto";
+import { Roster } from "@lateen/lifecycle";
 import type { Memory, TicketKeeper, TlsConnection } from "@lateen/linux";
 import { TICKET_KEYS_BYTES } from "@lateen/linux";
 import type { TlsRecords } from "@lateen/tls-records";
@@ -27,7 +28,7 @@ export class Resumption implements Disposable {
   readonly #options: ResumptionOptions;
   readonly #secret: Uint8Array;
   readonly #sessions = new ClientSessions();
-  readonly #waiting = new Set<TicketWait>();
+  readonly #waiting = new Roster<TicketWait>();
 
   constructor(options: ResumptionOptions) {
     this.#options = options;
@@ -80,15 +81,15 @@ export class Resumption implements Disposable {
     const wait = new TicketWait(
       connection,
       (session) => this.#sessions.keep(owner, { session, chainDer, provenMs, declined }, nowMs()),
-      () => this.#waiting.delete(wait),
+      () => this.#waiting.remove(seat),
     );
-    this.#waiting.add(wait);
+    const seat = this.#waiting.add(wait);
     records.opener.wantTickets(wait);
     return true;
   }
 
   [Symbol.dispose](): void {
-    for (const wait of [...this.#waiting]) wait.end();
+    for (const wait of this.#waiting.members()) wait.end();
     this.#sessions[Symbol.dispose]();
   }
 }

@@ -1,3 +1,4 @@
+import { Roster, type Seat } from "@lateen/lifecycle";
 import type { Connection } from "@lateen/policy";
 import type { LiveConnection } from "../messages.ts";
 import type { Refusal } from "./connection-facts.ts";
@@ -14,40 +15,52 @@ export interface Carried {
   close(refusal: Refusal): void;
 }
 
+const LEAST_FULL = 64;
+
 /**
  * Every connection of this thread by pod. A connection is registered before its first policy check, so that no change can fall
  * between check and registration (dataplane 6.7).
  */
 export class LiveConnections {
-  readonly #byPod = new Map<string, Set<Carried>>();
+  /** One without connections stays for the next: entries that come and go with each of them would be as much garbage. */
+  readonly #byPod = new Map<string, Roster<Carried>>();
+  /** So many pods, and those without connections are forgotten. */
+  #full = LEAST_FULL;
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  add(connection: Carried): void {
-    const { uid } = connection;
-    const set = this.#byPod.get(uid) ?? new Set();
-    this.#byPod.set(uid, set);
-    if (set.has(connection)) return;
-    set.add(connection);
+  /** @returns what `remove` takes */
+  add(connection: Carried): Seat<Carried> {
     this.#size += 1;
+    return (this.#byPod.get(connection.uid) ?? this.#begin(connection.uid)).add(connection);
   }
 
-  remove(connection: Carried): void {
-    const { uid } = connection;
-    const set = this.#byPod.get(uid);
-    if (set?.delete(connection) === true) this.#size -= 1;
-    if (set?.size === 0) this.#byPod.delete(uid);
+  /** Idempotent. */
+  remove(seat: Seat<Carried>): void {
+    if (!seat.taken) return;
+    this.#size -= 1;
+    this.#byPod.get(seat.member.uid)?.remove(seat);
+  }
+
+  #begin(uid: string): Roster<Carried> {
+    if (this.#byPod.size >= this.#full) {
+      for (const [pod, roster] of this.#byPod) if (roster.size === 0) this.#byPod.delete(pod);
+      this.#full = Math.max(LEAST_FULL, 2 * this.#byPod.size);
+    }
+    const roster = new Roster<Carried>();
+    this.#byPod.set(uid, roster);
+    return roster;
   }
 
   /** The connections of one pod, in the order they began. A copy: closing changes the set. */
   of(uid: string): readonly Carried[] {
-    return [...(this.#byPod.get(uid) ?? [])];
+    return this.#byPod.get(uid)?.members() ?? [];
   }
 
   all(): readonly Carried[] {
-    return [...this.#byPod.values()].flatMap((set) => [...set]);
+    return [...this.#byPod.values()].flatMap((roster) => roster.members());
   }
 }

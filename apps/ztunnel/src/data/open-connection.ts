@@ -10,6 +10,7 @@ import {
 } from "@lateen/byte-stream";
 import type { Cancel } from "@lateen/datapath";
 import type { ConnectRequest, ConnectTarget } from "@lateen/hbone";
+import type { Seat } from "@lateen/lifecycle";
 import type { Connection } from "@lateen/policy";
 import { bare } from "@lateen/telemetry";
 import type { LiveConnection } from "../messages.ts";
@@ -38,6 +39,7 @@ export class OpenConnection implements Carried {
   awaiting: Awaiting | null = null;
   readonly judged: Connection | null;
   readonly #pod: PodContext;
+  readonly #seat: Seat<Carried>;
   readonly #facts: ConnectionFacts;
   readonly #meter: ConnectionMeter;
   readonly #startedMs: number;
@@ -68,7 +70,7 @@ export class OpenConnection implements Carried {
     this.#originalDst = about.originalDst;
     this.uid = pod.info.uid;
     this.#startedMs = pod.thread.path.nowMs() - (from?.elapsedMs ?? 0);
-    pod.thread.connections.add(this);
+    this.#seat = pod.thread.connections.add(this);
     if (from !== null) {
       Object.assign(this.#received, from.received);
       Object.assign(this.#sent, from.sent);
@@ -146,7 +148,7 @@ export class OpenConnection implements Carried {
   leave(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#pod.thread.connections.remove(this);
+    this.#pod.thread.connections.remove(this.#seat);
     if (this.awaiting?.t === "application") this.awaiting.cancel();
   }
 
@@ -172,7 +174,7 @@ export class OpenConnection implements Carried {
     if (this.#over) return;
     this.#over = true;
     const thread = this.#pod.thread;
-    thread.connections.remove(this);
+    thread.connections.remove(this.#seat);
     const bytes = { received: this.#received.bytes, sent: this.#sent.bytes };
     this.#meter.closed(refusal?.flag ?? "-", bytes);
     const end = {

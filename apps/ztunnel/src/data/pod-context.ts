@@ -1,3 +1,4 @@
+import { Roster } from "@lateen/lifecycle";
 import type { Workload } from "@lateen/workload-model";
 import type { PodInfo } from "../messages.ts";
 import { HandshakeGate } from "./handshake-gate.ts";
@@ -16,7 +17,7 @@ export class PodContext {
   readonly netns: number;
   readonly handshakes = new HandshakeGate();
   readonly #waiters = new Set<() => void>();
-  readonly #opening = new Set<() => void>();
+  readonly #opening = new Roster<() => void>();
   /** As it was found since the last change of the store. */
   #own: Workload | null = null;
   #stopped = false;
@@ -67,8 +68,8 @@ export class PodContext {
 
   /** Remembers how to end something that is not a carried connection yet, for when the pod stops. @returns forgets it */
   opening(abort: () => void): () => void {
-    this.#opening.add(abort);
-    return () => this.#opening.delete(abort);
+    const seat = this.#opening.add(abort);
+    return () => this.#opening.remove(seat);
   }
 
   /**
@@ -78,6 +79,6 @@ export class PodContext {
   stop(): void {
     this.#stopped = true;
     for (const waiter of [...this.#waiters]) waiter();
-    for (const abort of [...this.#opening]) abort();
+    for (const abort of this.#opening.members()) abort();
   }
 }
