@@ -35,6 +35,49 @@ describe("after the start", () => {
   });
 });
 
+describe("a load without a pause", () => {
+  const busy = (seconds: number): readonly number[] => Array<number>(seconds).fill(900);
+  const when = (seen: readonly (AtRest | null)[]): readonly unknown[] =>
+    seen.flatMap((what, at) => (what === null ? [] : [[at + 1, what]]));
+
+  test("from the start on lets the control thread collect, once, and no data thread", () => {
+    const detector = new RestDetector();
+    expect(when(looks(detector, 0, busy(10)))).toEqual([[10, "tidy"]]);
+    detector.tidied(9_050);
+    expect(when(looks(detector, 9_050, busy(19)))).toEqual([]);
+  });
+
+  test("gives back every 20 seconds", () => {
+    const detector = new RestDetector();
+    looks(detector, 0, busy(10));
+    detector.tidied(9_000);
+    expect(when(looks(detector, 9_000, busy(50)))).toEqual([
+      [20, "trim"],
+      [40, "trim"],
+    ]);
+  });
+
+  test("may have quiet seconds in it, but a pause begins the 20 seconds anew", () => {
+    const restless = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? 600 : 3));
+    expect(when(looks(started(), 1_000, restless))).toEqual([[20, "trim"]]);
+    expect(when(looks(started(), 1_000, [...busy(18), 3, 3, ...busy(20)]))).toEqual([
+      [18 + 2, "trim"], // in the pause
+      [18 + 2 + 20, "trim"],
+    ]);
+  });
+
+  test("leaves it to the data threads to collect at rest what the start left in them, as long as that takes", () => {
+    const detector = new RestDetector();
+    looks(detector, 0, busy(10));
+    detector.tidied(9_000);
+    const after = looks(detector, 9_000, quiet(MINUTE));
+    expect(when(after)).toEqual([
+      [SETTLED, "trim"],
+      [MINUTE, "collect"],
+    ]);
+  });
+});
+
 describe("a pause", () => {
   test("is two quiet seconds after work", () => {
     expect(looks(started(), 1_000, [...quiet(20), 600, 3, 3]).filter(Boolean)).toEqual(["trim"]);

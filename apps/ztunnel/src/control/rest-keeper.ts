@@ -13,8 +13,8 @@ const cpuMs = (): number => {
 };
 
 /**
- * Gives memory back whenever the process has come to rest: V8 and the C library keep what they once had, and the data threads' loops
- * never leave V8 the idle time in which it would collect by itself.
+ * Gives memory back whenever the process has come to rest, and now and then under a load that goes on: V8 and the C library keep what
+ * they once had, and the data threads' loops never leave V8 the idle time in which it would collect by itself.
  * @param o.restThreads asks the data threads to do their part
  * @param o.system elsewhere than on Linux only garbage is collected
  */
@@ -24,10 +24,14 @@ export function keepAtRest(o: { readonly restThreads: () => void; readonly syste
     if (o.system === "linux") trimMemory();
   };
   let collecting: NodeJS.Timeout | null = null;
-  const collect = (): void => {
-    collecting = null;
+  const tidy = (): void => {
     collectGarbage();
     trim();
+    detector.tidied(cpuMs());
+  };
+  const collect = (): void => {
+    collecting = null;
+    tidy();
     detector.collected(cpuMs());
   };
   let dueMs = performance.now() + LOOK_MS;
@@ -37,6 +41,7 @@ export function keepAtRest(o: { readonly restThreads: () => void; readonly syste
     if (collecting !== null) return;
     const due = detector.look(cpuMs(), lateMs);
     if (due === "trim") trim();
+    if (due === "tidy") tidy();
     if (due !== "collect") return;
     o.restThreads();
     collecting = setTimeout(collect, COLLECT_AFTER_MS).unref();
