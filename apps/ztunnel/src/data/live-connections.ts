@@ -15,6 +15,7 @@ export interface Carried {
   close(refusal: Refusal): void;
 }
 
+/** So many pods are remembered in any case. */
 const LEAST_FULL = 64;
 
 /**
