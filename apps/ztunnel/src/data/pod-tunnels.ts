@@ -150,9 +150,9 @@ export class PodTunnels {
     return false;
   }
 
-  /** The tunnel that has the socket: the outer one of a tunnel inside it. */
+  /** The tunnel that has the socket: of an open tunnel inside another the outer one. */
   outermost(tunnel: HboneConnection): HboneConnection {
-    return this.#inner.get(tunnel)?.through.connection ?? tunnel;
+    return tunnel.closed ? tunnel : (this.#inner.get(tunnel)?.through.connection ?? tunnel);
   }
 
   accepted(server: HboneServer, tunnel: AcceptedTunnel): void {

@@ -3,8 +3,7 @@ import { type Plain, encodeCbor } from "@lateen/cbor";
 import { beforeAll, describe, expect, test } from "vitest";
 import { STATE_FORMAT, type StateFormat } from "../../handover/state-format.ts";
 import { decodeBundle } from "./bundle.ts";
-import { INNER } from "./little-mesh.ts";
-import { TwoProcesses } from "./two-processes.test.support.ts";
+import { INNER, TwoProcesses } from "./two-processes.test.support.ts";
 
 type Inner = { readonly through: number; readonly hbone: Plain; readonly stream: Plain };
 type Tunnel = { readonly inner?: readonly Inner[]; readonly hbone: Plain };

@@ -242,6 +242,26 @@ describe.skipIf(process.platform !== "linux")("a connection to another network",
     expect(podOf(there).tunnels.outbound).toMatchObject([{ tunnel: { active: 0, closed: false } }]);
   });
 
+  test("whose far end is done stays until its client has read the rest, and nobody else with it", async () => {
+    far.serve((await far.request("outer")).accept([]), far.inner);
+    const stream = (await far.request("inner")).accept([]);
+    client.stream.pause();
+    client.stream.end();
+    const bytes = 2_000_000;
+    stream.attach(new Application(stream, "client"));
+    stream.write(new Uint8Array(bytes).fill(0x61));
+    stream.end();
+    const { tunnels } = podOf(here);
+    await eventually(() => (tunnels.tick(0), tunnels.outbound.every(({ tunnel }) => tunnel.active === 0)), {
+      what: "both tunnels to be done with it",
+    });
+    expect((await all.move(here, there)).gave).toMatchObject({ outcome: "done", moved: 1, left: 1 });
+    expect([here.carried, there.carried]).toEqual([1, 0]);
+    client.stream.resume();
+    await eventually(() => client.over, { what: "the end" });
+    expect([client.heard.length, here.carried, all.faults]).toEqual([bytes, 0, []]);
+  });
+
   test("stays when the successor speaks the format before, whatever it waits for", async () => {
     const request = await far.request("outer");
     const old = { give: 1, take: 1, patienceMs: 20 };

@@ -27,8 +27,6 @@ import { Traffic } from "../traffic.ts";
 
 /** Of the tunnel. */
 export const STREAMS = 12;
-/** Of another tunnel, each with a tunnel of its own inside. */
-export const INNER = 3;
 /** Connections without a tunnel. */
 export const PLAIN = 20;
 const TENANT = "rehearsal";
@@ -92,6 +90,8 @@ export class Application implements StreamHandler {
 export interface LittleMeshWorld {
   readonly path: DataPath;
   readonly config: DataConfig;
+  /** Connections of another tunnel, to a gateway, each with a tunnel of its own inside; one when absent. */
+  readonly inner?: number;
 }
 
 export interface LittleMeshEvents {
@@ -116,10 +116,12 @@ export class LittleMesh {
   readonly #events: LittleMeshEvents;
   readonly #near: ServedPod;
   readonly #far: ServedPod;
+  readonly #inner: number;
   #open = 0;
 
-  constructor({ path, config }: LittleMeshWorld, events: LittleMeshEvents) {
+  constructor({ path, config, inner = 1 }: LittleMeshWorld, events: LittleMeshEvents) {
     this.#path = path;
+    this.#inner = inner;
     this.#events = events;
     const thread = quietThread(path, config, (fault) => events.failed(String(fault)));
     this.#near = servedPod(thread, "near");
@@ -149,7 +151,7 @@ export class LittleMesh {
       secure(a, "client", (stream) => {
         const tunnel = this.#dial(stream);
         if (upstream === echo) for (let i = 0; i < STREAMS; i++) this.#connect(mover, tunnel);
-        else for (let i = 0; i < INNER; i++) this.#connectThrough(mover, tunnel, secure);
+        else for (let i = 0; i < this.#inner; i++) this.#connectThrough(mover, tunnel, secure);
       });
     }
     for (let i = 0; i < PLAIN; i++) {
@@ -216,7 +218,7 @@ export class LittleMesh {
       if (!answer.ok) return this.#events.failed(answer.error.message);
       connection.carry(downstream, answer.value);
       this.#open += 1;
-      if (this.#open === STREAMS + INNER) this.#events.ready();
+      if (this.#open === STREAMS + this.#inner) this.#events.ready();
     };
   }
 

@@ -5,9 +5,9 @@ import { seqpacketDescriptors } from "@lateen/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { STATE_FORMAT, type StateFormat } from "../../handover/state-format.ts";
 import { MemoryNetwork } from "../memory-data-path.test.support.ts";
-import { INNER, PLAIN, STREAMS } from "./little-mesh.ts";
+import { PLAIN, STREAMS } from "./little-mesh.ts";
 import { ThreadMoves } from "./thread-moves.ts";
-import { TwoProcesses } from "./two-processes.test.support.ts";
+import { INNER, TwoProcesses } from "./two-processes.test.support.ts";
 
 /** Those in the tunnel, seen at both of its ends, those in tunnels inside another, seen at the gateway too, and those without. */
 const CARRIED = 2 * STREAMS + 3 * INNER + PLAIN;

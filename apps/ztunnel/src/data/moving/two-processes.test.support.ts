@@ -19,6 +19,8 @@ const config = read.value.data;
 const PERIOD = 65_521;
 const byteAt = (i: number): number => ((i % PERIOD) * 7 + ((i % PERIOD) >>> 8) * 13) & 0xff;
 const { own: OWN } = STATE_FORMAT;
+/** Tunnels inside a tunnel. */
+export const INNER = 3;
 const MAX_MESSAGE = 62 * 1024;
 
 /** A data thread of a process of its own, turned by the runtime. */
@@ -170,7 +172,7 @@ export class TwoProcesses extends Processes {
     super();
     const [apps, path] = [this.path(), this.path()];
     this.mesh = new LittleMesh(
-      { path, config },
+      { path, config, inner: INNER },
       {
         ready: () => void (this.#ready = true),
         failed: (why) => void this.faults.push(why),
