@@ -165,6 +165,8 @@ function describe(world: FreezeWorld, candidate: Candidate, freezer: Freezer): R
       ? c === candidate.connection
       : carrierOf(c, tunnels) === candidate.tunnel || openingOf(c.awaiting, inside.openings) !== null,
   );
+  const begins = all.some(({ awaiting }) => awaiting?.t === "answer" && awaiting.inner !== null);
+  if (!world.movesInner && (inside.inner.size > 0 || begins)) return fail("it has a tunnel inside it");
   let tunnel: BundleTunnel | null = null;
   if (candidate.t !== "plain") {
     const described = describeTunnel(world, candidate, freezer);
@@ -180,7 +182,6 @@ function describe(world: FreezeWorld, candidate: Candidate, freezer: Freezer): R
     connections.push(placed);
   }
   if (!streamsFit(tunnel, connections)) return fail("it has a stream that is being given up");
-  if (!world.movesInner && usesInner(tunnel, connections)) return fail("it has a tunnel inside it");
   const sockets = freezer.states.slice(within.firstSocket);
   const state = encodeBundle({ frozenAtMs: world.clockMs(), tunnel, sockets, connections });
   return ok(frozen(world, candidate, { freezer, all, state }));
@@ -221,13 +222,6 @@ function describeInner(
     all.push({ through: through.id, hbone: hbone.value, stream: frozen.value });
   }
   return ok(all);
-}
-
-/** Whether there is something in a bundle that versions before this one do not know. */
-function usesInner(tunnel: BundleTunnel | null, connections: readonly BundleConnection[]): boolean {
-  return (
-    (tunnel?.t === "outbound" && tunnel.inner.length > 0) || connections.some(({ up }) => up.t === "outer opening")
-  );
 }
 
 function frozen(
