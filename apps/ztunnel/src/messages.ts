@@ -66,8 +66,8 @@ export type ToThread =
   | { readonly t: "accept"; readonly pods: readonly OwnListeners[] }
   /** Does so no more, on any. */
   | { readonly t: "accept-no-more" }
-  /** Whether connections are left to whoever else accepts, for a moment. */
-  | { readonly t: "yield"; readonly on: boolean }
+  /** What is left, for a moment, to whoever else accepts. */
+  | { readonly t: "yield"; readonly what: Yields }
   | { readonly t: "stop-pod"; readonly uid: string; readonly netns: number; readonly id: number }
   | { readonly t: "report"; readonly id: number }
   | { readonly t: "levels"; readonly levels: Levels; readonly mode: "merge" | "replace" }
@@ -103,8 +103,14 @@ export interface OwnListeners {
   readonly listeners: readonly PodListener[];
 }
 
-/** What a data thread takes of a processor: `full` is more than is good for whatever comes new. */
-export type Load = "easy" | "busy" | "full";
+/**
+ * What a data thread has to do. Whatever comes new is better off elsewhere when it is `full`, or `crowded`: it carries so many
+ * connections that it may be full at any moment.
+ */
+export type Load = "easy" | "busy" | "crowded" | "full";
+
+/** Connections to leave to others: of tunnels there are few, and each may bring much. */
+export type Yields = "nothing" | "tunnels" | "everything";
 
 /** One connection as `config_dump` shows it (dataplane 11.2). */
 export interface LiveConnection {

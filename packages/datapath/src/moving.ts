@@ -64,8 +64,8 @@ export interface Mover {
   lend(listener: Listener): void;
   /** Accepts again: whoever the listener was lent to is gone. */
   takeBack(listener: Listener): void;
-  /** Whether the listeners of this path leave a connection to whoever shares them, for a moment. */
-  yieldAccepts(on: boolean): void;
+  /** Whether the listener leaves connections to whoever shares it, for a moment. */
+  yieldAccepts(listener: Listener, on: boolean): void;
   /** A listener that was lent. Owns its descriptor; accepts at once. */
   adopt(lent: LentListener, onStream: (stream: SocketStream) => void): Listener;
 }

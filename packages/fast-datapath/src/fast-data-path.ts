@@ -30,6 +30,8 @@ export interface LoopStats {
   readonly descriptors: number;
   /** Events that the kernel reported since the loop began. A loop at rest gets none. */
   readonly events: number;
+  /** Bytes that were received since it began. */
+  readonly receivedBytes: number;
 }
 
 export interface FastDataPathOptions {
@@ -129,8 +131,8 @@ export class FastDataPath implements DataPath, Disposable {
 
   /** What the loop holds and has done. */
   get stats(): LoopStats {
-    const { descriptors, events } = this.#loop;
-    return { descriptors, events };
+    const { descriptors, events, receivedBytes } = this.#loop;
+    return { descriptors, events, receivedBytes };
   }
 
   /** Runs something, and tells `onFault` what it throws. */

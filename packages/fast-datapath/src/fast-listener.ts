@@ -32,6 +32,8 @@ export class FastListener implements Listener, Pollable, Source {
   readonly address: SocketAddress;
   readonly transparent: boolean;
   readonly tenant: Tenant;
+  /** Connections are left, for a moment, to whoever shares the listener. */
+  yields = false;
   queued = false;
   next: Source | null = null;
   readonly fd: number;
@@ -62,7 +64,7 @@ export class FastListener implements Listener, Pollable, Source {
 
   ready(events: number): void {
     if ((events & EPOLLIN) === 0) return;
-    if (this.#loop.yieldsAccepts) this.#lookIn(YIELD_MS);
+    if (this.yields) this.#lookIn(YIELD_MS);
     else this.#loop.turns.enqueue(this);
   }
 

@@ -22,7 +22,7 @@ function movable(s: ByteStream): Movable {
 
 function own(listener: Listener): FastListener {
   if (listener instanceof FastListener) return listener;
-  throw new MeshError(Code.Bug, "Cannot lend a listener: it is not one of this driver's");
+  throw new MeshError(Code.Bug, "Cannot share a listener: it is not one of this driver's");
 }
 
 /** Moves sockets, TLS streams and listeners of one loop. */
@@ -97,8 +97,8 @@ export class FastMover implements Mover {
     own(listener).takeBack();
   }
 
-  yieldAccepts(on: boolean): void {
-    this.#loop.yieldsAccepts = on;
+  yieldAccepts(listener: Listener, on: boolean): void {
+    own(listener).yields = on;
   }
 
   adopt(lent: LentListener, onStream: (stream: SocketStream) => void): Listener {

@@ -366,6 +366,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
     const n = recvInto(this.fd, loop.received, at, room);
     if (n > 0) {
       loop.fill(at + n);
+      loop.receivedBytes += n;
       if (n < room && !this.#readToEnd) this.#readable = false; // empty: what comes now makes another edge
       if (this.#raw === null)
         handler.onData(new Uint8Array(loop.receivedView.buffer, loop.receivedView.byteOffset + at, n));

@@ -96,11 +96,11 @@ export class Loop implements Disposable {
   #borrowers = 0;
   /** Reported by the kernel so far. */
   events = 0;
+  /** Taken from sockets so far. */
+  receivedBytes = 0;
   #stopped = false;
   #closed = false;
 
-  /** Whether connections are left, for a moment, to whoever shares our listeners. */
-  yieldsAccepts = false;
   /** How long a TLS connection stands still before it lets go of its ciphers. */
   readonly restAfterMs: number;
 

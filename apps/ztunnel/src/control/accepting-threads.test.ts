@@ -32,37 +32,43 @@ async function answer(): Promise<void> {
 /** What was said since the last call, in short. */
 const said = (): readonly string[] =>
   told.splice(0).map(([index, m]) => {
-    if (m.t === "yield") return `${index} yield ${m.on}`;
+    if (m.t === "yield") return `${index} yields ${m.what}`;
     if (m.t !== "accept") return `${index} ${m.t}`;
     return `${index} accept ${m.pods.flatMap(({ listeners }) => listeners.map(({ fd }) => fd)).join()}`;
   });
 
-test("a full thread yields at once, and another accepts on its listeners, until both have been at rest for a while", async () => {
+test("a crowded thread yields at once, and another accepts on its listeners, until both have been at rest for a while", async () => {
   threads.heard(0, "busy");
   expect(said()).toEqual([]);
-  threads.heard(0, "full");
-  expect(said()).toEqual(["0 yield true"]);
+  threads.heard(0, "crowded");
+  expect(said()).toEqual(["0 yields everything"]);
   await answer();
   expect([said(), threads.state.accepting]).toEqual([["1 accept 100"], 2]);
   await vi.advanceTimersByTimeAsync(10_000);
-  expect(said()).toEqual([]); // it is full still
+  expect(said()).toEqual([]); // it is crowded still
   threads.heard(0, "easy");
-  expect(said()).toEqual(["0 yield false"]);
+  expect(said()).toEqual(["0 yields nothing"]);
   await vi.advanceTimersByTimeAsync(1_000);
   expect([said(), threads.state.accepting, vi.getTimerCount()]).toEqual([["1 accept-no-more"], 1, 0]);
 });
 
 test("each that joins gets descriptors of its own", async () => {
-  threads.heard(0, "full");
+  threads.heard(0, "crowded");
   await answer();
-  threads.heard(1, "full");
+  threads.heard(1, "crowded");
   while (lists.length > 0) await answer();
-  expect(said()).toEqual(["0 yield true", "1 accept 100", "1 yield true", "1 accept 101", "2 accept 102"]);
+  expect(said()).toEqual([
+    "0 yields everything",
+    "1 accept 100",
+    "1 yields everything",
+    "1 accept 101",
+    "2 accept 102",
+  ]);
   expect(lists).toEqual([]);
 });
 
 test("whoever has left when the listeners come gets none of them", async () => {
-  threads.heard(0, "full");
+  threads.heard(0, "crowded");
   threads.heard(0, "easy");
   await vi.advanceTimersByTimeAsync(1_000);
   said();
@@ -71,10 +77,10 @@ test("whoever has left when the listeners come gets none of them", async () => {
 });
 
 test("whoever left and joined again meanwhile has them", async () => {
-  threads.heard(0, "full");
+  threads.heard(0, "crowded");
   threads.heard(0, "easy");
   await vi.advanceTimersByTimeAsync(1_000);
-  threads.heard(0, "full");
+  threads.heard(0, "crowded");
   said();
   while (lists.length > 0) await answer();
   expect(said().at(-1)).toBe("1 accept 101");
@@ -83,7 +89,7 @@ test("whoever left and joined again meanwhile has them", async () => {
 test("pods that start meanwhile are shared too, and only while there is somebody to share with", async () => {
   threads.listenersChanged();
   expect(lists).toEqual([]);
-  threads.heard(0, "full");
+  threads.heard(0, "crowded");
   await answer();
   said();
   threads.listenersChanged();
@@ -93,10 +99,10 @@ test("pods that start meanwhile are shared too, and only while there is somebody
 });
 
 test("after the end nothing is said, and what still comes is closed", async () => {
-  threads.heard(0, "full");
+  threads.heard(0, "crowded");
   said();
   threads[Symbol.dispose]();
   await answer();
-  threads.heard(1, "full");
+  threads.heard(1, "crowded");
   expect([said(), [...open], vi.getTimerCount()]).toEqual([[], [], 0]);
 });

@@ -2,7 +2,7 @@ import type { Load, OwnListeners, ToThread } from "../messages.ts";
 import { AcceptPolicy, type Accepting } from "./accepting.ts";
 
 /** Between two looks whether fewer would do. */
-const SETTLE_MS = 1_000;
+const SETTLE_MS = 250;
 
 /** The data threads, as whoever says which of them accept needs them. */
 export interface AcceptWorld {
@@ -55,8 +55,8 @@ export class AcceptingThreads implements Disposable {
     for (let i = now.threads; i < before.threads; i++) this.#world.sendTo(i, { t: "accept-no-more" });
     const threads = Math.max(before.threads, now.threads);
     for (let i = 0; i < threads; i++) {
-      const on = now.yielding[i] ?? false;
-      if (on !== (before.yielding[i] ?? false)) this.#world.sendTo(i, { t: "yield", on });
+      const what = now.yielding[i] ?? "nothing";
+      if (what !== (before.yielding[i] ?? "nothing")) this.#world.sendTo(i, { t: "yield", what });
     }
     if (now.threads > before.threads) this.#share();
     this.#settleLater();

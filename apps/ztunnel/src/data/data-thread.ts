@@ -10,6 +10,7 @@ import type {
   PodListener,
   ThreadStart,
   ToThread,
+  Yields,
 } from "../messages.ts";
 import type { StateFormat } from "../handover/state-format.ts";
 import { CredentialCache } from "./credential-cache.ts";
@@ -37,6 +38,8 @@ export interface ThreadWorld {
   readonly duplicateFd: (fd: number) => number;
   /** CPU time of this thread so far. */
   readonly cpuMs: () => number;
+  /** Bytes that it has received so far. */
+  readonly receivedBytes: () => number;
   /** Gives back memory that is only kept in case. */
   readonly rest: () => void;
   /** Watches a descriptor in the path's own loop; null where it has none. */
@@ -72,6 +75,7 @@ export class DataThread {
   readonly #moves: ThreadMoves;
   /** Null where nobody could help. */
   readonly #meter: LoadMeter | null;
+  #yields: Yields = "nothing";
 
   constructor(world: ThreadWorld, start: ThreadStart) {
     const { config } = start;
@@ -103,8 +107,14 @@ export class DataThread {
     };
     this.#moves = new ThreadMoves(this.#movesWorld(this.#pods, world.post));
     const { connections } = this.#context;
-    const sources = { cpuMs: world.cpuMs, nowMs: () => path.nowMs(), connections: () => connections.size };
-    this.#meter = start.tellsLoad ? new LoadMeter(sources) : null;
+    this.#meter = start.tellsLoad
+      ? new LoadMeter({
+          cpuMs: world.cpuMs,
+          bytes: world.receivedBytes,
+          nowMs: () => path.nowMs(),
+          connections: () => connections.size,
+        })
+      : null;
     this.#tick();
   }
 
@@ -132,7 +142,9 @@ export class DataThread {
         for (const pod of this.#pods.values()) pod.shareNoMore();
         return;
       case "yield":
-        return this.#context.path.mover?.yieldAccepts(message.on);
+        this.#yields = message.what;
+        for (const pod of this.#pods.values()) pod.yield(this.#yields);
+        return;
       case "list-listeners": {
         const pods = Array.from(this.#pods, ([uid, pod]) => ({
           uid,
@@ -198,7 +210,9 @@ export class DataThread {
     let error: string | null = null;
     try {
       this.#stopPod(pod.uid);
-      this.#pods.set(pod.uid, new PodProxy(this.#context, pod, netns, listeners));
+      const proxy = new PodProxy(this.#context, pod, netns, listeners);
+      proxy.yield(this.#yields);
+      this.#pods.set(pod.uid, proxy);
     } catch (cause) {
       error = cause instanceof Error ? cause.message : String(cause);
     }

@@ -69,7 +69,7 @@ function guardedMover(mover: Mover, guard: Guard): Mover {
     descriptor: (listener) => mover.descriptor(listener),
     lend: (listener) => mover.lend(listener),
     takeBack: (listener) => mover.takeBack(listener),
-    yieldAccepts: (on) => mover.yieldAccepts(on),
+    yieldAccepts: (listener, on) => mover.yieldAccepts(listener, on),
     adopt: (lent, onStream) =>
       mover.adopt(lent, (stream) =>
         guard(

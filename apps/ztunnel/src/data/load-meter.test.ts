@@ -3,13 +3,19 @@ import { LoadMeter } from "./load-meter.ts";
 
 describe("the load of a thread", () => {
   let cpuMs: number;
+  let bytes: number;
   let nowMs: number;
   let connections: number;
   let meter: LoadMeter;
   let asked: number;
   beforeEach(() => {
-    [cpuMs, nowMs, connections, asked] = [500, 10_000, 0, 0];
-    meter = new LoadMeter({ cpuMs: () => (asked++, cpuMs), nowMs: () => nowMs, connections: () => connections });
+    [cpuMs, bytes, nowMs, connections, asked] = [500, 7e9, 10_000, 0, 0];
+    meter = new LoadMeter({
+      cpuMs: () => (asked++, cpuMs),
+      bytes: () => bytes,
+      nowMs: () => nowMs,
+      connections: () => connections,
+    });
   });
   /** So long passes, with this share of a processor. */
   const pass = (ms: number, share: number): void => {
@@ -18,20 +24,32 @@ describe("the load of a thread", () => {
   };
 
   test.each([
-    [0, 0, "easy"],
-    [0.29, 63, "easy"],
-    [0.31, 0, "busy"],
-    [0.59, 0, "busy"],
-    [0.61, 0, "full"],
-    [1, 0, "full"],
-    [0, 64, "busy"],
-    [0, 127, "busy"],
-    [0, 128, "full"],
-  ])("with a share of %s and %i connections, at a tick: %s", (share, open, load) => {
+    [0, 0, 0, "easy"],
+    [0.34, 63, 199e6, "easy"],
+    [0.36, 0, 0, "busy"],
+    [0.59, 0, 0, "busy"],
+    [0.61, 0, 0, "full"],
+    [1, 0, 0, "full"],
+    [0, 64, 0, "busy"],
+    [0, 127, 0, "busy"],
+    [0, 128, 0, "crowded"],
+    [0.59, 128, 0, "crowded"],
+    [0.61, 128, 0, "full"],
+    [0.2, 1, 201e6, "full"],
+  ])("with a share of %s, %i connections and %d bytes, at a tick: %s", (share, open, received, load) => {
     pass(1_000, share);
     connections = open;
+    bytes += received;
     expect(meter.ticked()).toBe(load === "easy" ? null : load);
     expect(meter.load).toBe(load);
+  });
+
+  test("a crowd that begins to work is full", () => {
+    connections = 500;
+    pass(200, 0);
+    expect(meter.accepted()).toBe("crowded");
+    pass(200, 0.9);
+    expect(meter.accepted()).toBe("full");
   });
 
   test("rises between ticks, when a connection comes", () => {

@@ -2,18 +2,21 @@ import type { Load } from "../messages.ts";
 
 /** Of a processor. From here on whatever comes new finds the thread at work more often than not. */
 const FULL_SHARE = 0.6;
-/** Two such threads are one that is not full. */
-const EASY_SHARE = 0.3;
+/** Two such threads are one that is not full: together they do the same work for less. */
+const EASY_SHARE = 0.35;
+/** A second received in bulk. So much costs two threads no more than one, and what comes new does not wait behind it. */
+const FULL_BYTES = 200e6;
 /** What so many connections will want nobody knows while they are quiet. */
-const FULL_CONNECTIONS = 128;
+const CROWD = 128;
 const EASY_CONNECTIONS = 64;
 /** Less says nothing. */
 const WINDOW_MS = 100;
 
-const RANK: Readonly<Record<Load, number>> = { easy: 0, busy: 1, full: 2 };
+const RANK: Readonly<Record<Load, number>> = { easy: 0, busy: 1, crowded: 2, full: 3 };
 
 interface Mark {
   readonly cpuMs: number;
+  readonly bytes: number;
   readonly nowMs: number;
 }
 
@@ -21,6 +24,8 @@ interface Mark {
 export interface LoadSources {
   /** CPU time of the thread so far. */
   readonly cpuMs: () => number;
+  /** Received so far. */
+  readonly bytes: () => number;
   readonly nowMs: () => number;
   readonly connections: () => number;
 }
@@ -46,7 +51,7 @@ export class LoadMeter {
   }
 
   #mark(): Mark {
-    return { cpuMs: this.#of.cpuMs(), nowMs: this.#of.nowMs() };
+    return { cpuMs: this.#of.cpuMs(), bytes: this.#of.bytes(), nowMs: this.#of.nowMs() };
   }
 
   /** @returns the load if it has risen */
@@ -68,9 +73,11 @@ export class LoadMeter {
   }
 
   #between(from: Mark, to: Mark): Load {
-    const share = (to.cpuMs - from.cpuMs) / (to.nowMs - from.nowMs);
+    const ms = to.nowMs - from.nowMs;
+    const share = (to.cpuMs - from.cpuMs) / ms;
     const connections = this.#of.connections();
-    if (share >= FULL_SHARE || connections >= FULL_CONNECTIONS) return "full";
+    if (share >= FULL_SHARE || (to.bytes - from.bytes) * 1_000 >= FULL_BYTES * ms) return "full";
+    if (connections >= CROWD) return "crowded";
     return share < EASY_SHARE && connections < EASY_CONNECTIONS ? "easy" : "busy";
   }
 }

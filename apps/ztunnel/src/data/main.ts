@@ -18,7 +18,9 @@ const { start, bell } = workerData as ThreadWork;
 const SLICE_MICROS = 100;
 const stateFormat = await loadStateFormat(start.stateFormatModule);
 
-const thread = (path: DataPath, rest: () => void, watch: ThreadWorld["watch"]): DataThread =>
+type Own = Pick<ThreadWorld, "rest" | "watch" | "receivedBytes">;
+
+const thread = (path: DataPath, own: Own): DataThread =>
   new DataThread(
     {
       path,
@@ -30,16 +32,15 @@ const thread = (path: DataPath, rest: () => void, watch: ThreadWorld["watch"]): 
       closeFd: closeStream,
       duplicateFd,
       cpuMs: threadCpuMs,
-      rest,
-      watch,
       stateFormat,
+      ...own,
     },
     start,
   );
 
 if (bell === null) {
   const { portableDriver } = await import("./portable-driver.ts");
-  const portable = thread(portableDriver(), collectGarbage, null);
+  const portable = thread(portableDriver(), { rest: collectGarbage, watch: null, receivedBytes: () => 0 });
   port.on("message", (message: ToThread) => portable.receive(message));
 } else {
   let fault = (error: unknown): void => {
@@ -56,7 +57,11 @@ if (bell === null) {
     path.releaseSpare();
     collectGarbage();
   };
-  const fast = thread(path, rest, (fd, run) => path.watch(fd, run));
+  const fast = thread(path, {
+    rest,
+    watch: (fd, run) => path.watch(fd, run),
+    receivedBytes: () => path.stats.receivedBytes,
+  });
   fault = (error) => fast.fault(error);
   runByBell(path, bell, port, (message) => fast.receive(message as ToThread)); // until the end
 }

@@ -6,7 +6,7 @@ import { HBONE_PORT, OUTBOUND_PORT, PLAINTEXT_PORT } from "./limits.ts";
 import { acceptOutbound } from "./outbound.ts";
 import { PodContext } from "./pod-context.ts";
 import { PodTunnels } from "./pod-tunnels.ts";
-import type { PodInfo, PodListener } from "../messages.ts";
+import type { PodInfo, PodListener, Yields } from "../messages.ts";
 import type { ThreadContext } from "./thread-context.ts";
 
 const BACKLOG = 128;
@@ -29,6 +29,7 @@ export class PodProxy {
   #shared: readonly OpenListener[] = [];
   /** A successor accepts. */
   #lent = false;
+  #yields: Yields = "nothing";
 
   /**
    * @param lent listeners of a predecessor, which this owns; ports without one are opened. Null: none are, another thread has them
@@ -79,6 +80,17 @@ export class PodProxy {
     }
     this.#shared = listeners.map((one) => this.#adopt(mover, one, true));
     if (this.#lent) this.lend();
+    this.yield(this.#yields);
+  }
+
+  /** Leaves connections to others for a moment, also on listeners that it is given later. */
+  yield(what: Yields): void {
+    this.#yields = what;
+    for (const { port, listener } of this.#all)
+      this.context.thread.path.mover?.yieldAccepts(
+        listener,
+        what === "everything" || (what === "tunnels" && port === HBONE_PORT),
+      );
   }
 
   /** Accepts on its own alone. */

@@ -13,6 +13,8 @@ if (!config.ok) throw config.error;
 const { data } = config.value;
 const settings = { logFormat: "text", levels: new Map(), stateFormatModule: null, ticketSecret: null } as const;
 const PORT = 15_006;
+/** Connections of which some show what holds for all. */
+const ATTEMPTS = 5;
 /** What a connection to the proxy's own port is refused with, as soon as it is accepted. */
 const REFUSAL = "recursive call";
 
@@ -33,6 +35,7 @@ class Thread {
       closeFd: closeSync,
       duplicateFd,
       cpuMs: () => this.cpuMs,
+      receivedBytes: () => this.path.stats.receivedBytes,
       rest: () => undefined,
       watch: null,
       stateFormat: STATE_FORMAT,
@@ -98,11 +101,11 @@ describe.skipIf(requireRoot())("two data threads with one set of listeners", () 
     pod[Symbol.dispose]();
   });
 
-  function connect(connections: number): void {
+  function connect(connections: number, port = PORT): void {
     let connected = 0;
     const how = { netns: pod.fd, mark: data.mark, keepAlive: null, from: null, timeoutMs: 5_000 };
     for (let i = 0; i < connections; i++)
-      client.connect({ ...how, to: { ip: "127.0.0.1", port: PORT } }, (r) => {
+      client.connect({ ...how, to: { ip: "127.0.0.1", port } }, (r) => {
         if (!r.ok) throw r.error;
         connected += 1;
         r.value.abort();
@@ -185,6 +188,36 @@ describe.skipIf(requireRoot())("two data threads with one set of listeners", () 
     connect(5);
     until(11, first);
   });
+
+  test.each([
+    ["nothing", []],
+    ["tunnels", [15_008]],
+    ["everything", [15_001, 15_008]],
+  ] as const)(
+    "one that yields %s leaves it to the other for a moment, also for a pod that comes later",
+    (what, yielded) => {
+      /** How many of some connections the first takes in its next turn: nothing is answered so soon, so it has another descriptor. */
+      const atOnce = (port: number): number => {
+        let taken = 0;
+        for (let i = 0; i < ATTEMPTS; i++) {
+          const before = first.path.stats.descriptors;
+          connect(1, port);
+          first.path.turn(0);
+          taken += first.path.stats.descriptors - before;
+          for (let turn = 0; turn < 10; turn++) first.path.turn(1); // the moment is over
+        }
+        return taken;
+      };
+      first.tell({ t: "yield", what });
+      start(first, []);
+      for (const port of [15_001, 15_008])
+        // A thread that is held up for the whole of the moment takes it all the same.
+        if (yielded.some((p) => p === port)) expect(atOnce(port), `on ${port}`).toBeLessThan(ATTEMPTS);
+        else expect(atOnce(port), `on ${port}`).toBe(ATTEMPTS);
+      connect(1);
+      until(2, first);
+    },
+  );
 
   test("a thread that is kept busy says so when a connection comes", () => {
     const loads = (): readonly string[] => first.posted.flatMap((m) => (m.t === "load" ? [m.load] : []));
