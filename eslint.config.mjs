@@ -95,6 +95,13 @@ const IMPURE_PROPERTIES = [
   { object: "Date", property: "now", message: asParameter("Date.now", "nowMs") },
   { object: "performance", property: "now", message: asParameter("performance.now", "nowMs") },
 ];
+/** V8 takes such a function for one that lives as long as its object's class, and makes it old at once (ADR 0016). */
+const CLOSURE_SYNTAX = {
+  selector:
+    "AssignmentExpression[left.type='MemberExpression'] > :matches(ArrowFunctionExpression, FunctionExpression).right",
+  message:
+    "A function that is written where a property is assigned begins its life in the old generation, with all that it sees: name it first.",
+};
 const SYNTAX = [
   {
     selector: "TSEnumDeclaration",
@@ -165,7 +172,7 @@ export default tseslint.config(
       "@nx/enforce-module-boundaries": boundaries(),
       "no-restricted-imports": imports([KOFFI, SPAWN]),
       "no-restricted-globals": ["error", ...IMPORTED_GLOBALS],
-      "no-restricted-syntax": ["error", ...SYNTAX, ENV_SYNTAX],
+      "no-restricted-syntax": ["error", ...SYNTAX, ENV_SYNTAX, CLOSURE_SYNTAX],
     },
   },
   { files: ["packages/linux/**/*.ts"], rules: { "no-restricted-imports": imports([SPAWN]) } },
@@ -178,7 +185,7 @@ export default tseslint.config(
       "no-restricted-imports": imports([KOFFI], [NODE]),
       "no-restricted-globals": ["error", ...IMPURE_GLOBALS],
       "no-restricted-properties": ["error", ...IMPURE_PROPERTIES],
-      "no-restricted-syntax": ["error", ...SYNTAX, ENV_SYNTAX, CLOCK_SYNTAX],
+      "no-restricted-syntax": ["error", ...SYNTAX, ENV_SYNTAX, CLOCK_SYNTAX, CLOSURE_SYNTAX],
     },
   },
   {

@@ -21,10 +21,11 @@ export class SocketOutput implements Output {
 
   constructor(socket: Socket, onRoom: () => void) {
     this.#socket = socket;
-    this.#uncork = () => {
+    const uncork = (): void => {
       this.#corked = false;
       socket.uncork();
     };
+    this.#uncork = uncork;
     socket.on("drain", onRoom);
   }
 
@@ -97,12 +98,14 @@ export class RecordOutput implements Output {
     this.#socket = socket;
     this.#pool = pool;
     this.#onRoom = onRoom;
-    this.#written = () => this.#onWritten();
-    this.#releaseTail = () => {
+    const written = (): void => this.#onWritten();
+    const releaseTail = (): void => {
       this.#tailTimer = false;
       this.#tailWaits = false;
       if (this.#sending === null) this.#send();
     };
+    this.#written = written;
+    this.#releaseTail = releaseTail;
   }
 
   write(head: Uint8Array, body: Uint8Array | null): boolean {

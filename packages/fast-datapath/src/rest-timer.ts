@@ -16,7 +16,8 @@ export class RestTimer {
   constructor(loop: Loop, records: TlsRecords<Memory>) {
     this.#loop = loop;
     this.#records = records;
-    this.#look = () => this.#onTime();
+    const look = (): void => this.#onTime();
+    this.#look = look;
   }
 
   /** A record may have passed. */

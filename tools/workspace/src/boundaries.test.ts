@@ -121,6 +121,11 @@ describe("what no code may do", () => {
       `import process from "node:process";\nexport const e = process.env;`,
       "no-restricted-syntax",
     ],
+    [
+      "a function where a property is assigned",
+      "export function f(o: { run: () => void }): void {\n  o.run = () => undefined;\n}",
+      "no-restricted-syntax",
+    ],
   ])("%s", async (_name, code, rule) => {
     expect((await problems("packages/linux/src/x.ts", code)).join()).toContain(rule);
   });

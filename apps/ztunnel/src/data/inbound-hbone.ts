@@ -211,15 +211,17 @@ function admit(tunnel: Tunnel, request: ConnectRequest, own: Workload, target: I
   if (connection.over) return; // the answer came at once
   if (!connection.carried) connection.awaiting = { t: "application", request, cancel };
   // A policy change, or the pod's end, while the application is being dialled.
-  connection.onClosedEarly = () => {
+  const closedEarly = (): void => {
     cancel();
     refuse(401);
   };
-  request.onAbandoned = () => {
+  connection.onClosedEarly = closedEarly;
+  const abandoned = (): void => {
     answered = true;
     cancel();
     connection.fail({ flag: "CONNECT", error: "connection failed: the client gave up", refusedBy: null });
   };
+  request.onAbandoned = abandoned;
 }
 
 /** What a peer says of a workload that we do not know. */
