@@ -42,16 +42,16 @@ describe("a load without a pause", () => {
 
   test("from the start on lets the control thread collect, once, and no data thread", () => {
     const detector = new RestDetector();
-    expect(when(looks(detector, 0, busy(10)))).toEqual([[10, "tidy"]]);
-    detector.tidied(9_050);
-    expect(when(looks(detector, 9_050, busy(19)))).toEqual([]);
+    expect(when(looks(detector, 0, busy(5)))).toEqual([[5, "tidy"]]);
+    detector.tidied(4_550);
+    expect(when(looks(detector, 4_550, busy(19)))).toEqual([]);
   });
 
   test("gives back every 20 seconds", () => {
     const detector = new RestDetector();
-    looks(detector, 0, busy(10));
-    detector.tidied(9_000);
-    expect(when(looks(detector, 9_000, busy(50)))).toEqual([
+    looks(detector, 0, busy(5));
+    detector.tidied(4_550);
+    expect(when(looks(detector, 4_550, busy(50)))).toEqual([
       [20, "trim"],
       [40, "trim"],
     ]);
@@ -68,9 +68,9 @@ describe("a load without a pause", () => {
 
   test("leaves it to the data threads to collect at rest what the start left in them, as long as that takes", () => {
     const detector = new RestDetector();
-    looks(detector, 0, busy(10));
-    detector.tidied(9_000);
-    const after = looks(detector, 9_000, quiet(MINUTE));
+    looks(detector, 0, busy(5));
+    detector.tidied(4_550);
+    const after = looks(detector, 4_550, quiet(MINUTE));
     expect(when(after)).toEqual([
       [SETTLED, "trim"],
       [MINUTE, "collect"],

@@ -19,7 +19,7 @@ const MIN_DISTANCE = 15;
  */
 const PATIENCE = 20;
 /** The start leaves most: memory of programs that are never read again, and what the control thread has loaded itself with. */
-const START_PATIENCE = 10;
+const START_PATIENCE = 5;
 /** Looks from a collection until what it, and what came right after it, touched once more is not needed any longer. */
 const SETTLED = 8;
 
