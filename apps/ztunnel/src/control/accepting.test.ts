@@ -26,7 +26,7 @@ const rows: readonly (readonly [string, number, readonly Step[], ReturnType<type
   ["all have enough: none yields", 2, [[0, "crowded"], [1, "full"]], [2, [N, N]]], // prettier-ignore
   ["one thread has nobody", 1, [[0, "crowded"]], [1, [N]]],
   ["one that does not accept counts for nothing", 4, [[1, "full"], [3, "full"]], [1, [N]]], // prettier-ignore
-  ["who is full already when it joins brings the next", 4, [[1, "full"], [0, "full"], [0, "full"]], [3, [T, T, N]]], // prettier-ignore
+  ["who is full already when it joins brings the next", 4, [[1, "full"], [0, "full"]], [3, [T, T, N]]], // prettier-ignore
   ["rest is no reason to leave before the settling", 2, [[0, "full"], [0, "easy"]], [2, [N, N]]], // prettier-ignore
   ["but then it is", 2, [[0, "full"], [0, "easy"], "settle"], [1, [N]]],
   ["one that is busy is no rest", 2, [[0, "full"], [0, "busy"], "settle"], [2, [N, N]]],

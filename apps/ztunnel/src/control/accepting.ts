@@ -40,7 +40,7 @@ export class AcceptPolicy {
   heard(index: number, load: Load): void {
     if (this.#loads[index] === undefined) return;
     this.#loads[index] = load;
-    if (this.#haveEnough && this.#threads < this.#loads.length) this.#threads += 1;
+    while (this.#haveEnough && this.#threads < this.#loads.length) this.#threads += 1;
   }
 
   /** To be called now and then while more than one accepts. */

@@ -51,7 +51,8 @@ interface Rehearsal {
 /** A data thread as an operator sees it. */
 export interface ThreadView {
   readonly accepts: boolean;
-  readonly load: Load;
+  /** Null where no other could help, and it is not measured. */
+  readonly load: Load | null;
   /** Null when it did not answer in time. */
   readonly connections: number | null;
 }
@@ -176,7 +177,7 @@ export class DataThreads implements AsyncDisposable {
     const { accepting, loads } = this.#accepting?.state ?? { accepting: this.count, loads: [] };
     const threads = parts.map((report, i) => ({
       accepts: i < accepting,
-      load: loads[i] ?? "easy",
+      load: loads[i] ?? null,
       connections: report?.connections.length ?? null,
     }));
     return { reports: parts.filter((report) => report !== null), threads };
@@ -210,6 +211,7 @@ export class DataThreads implements AsyncDisposable {
   drain(graceMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     for (const worker of this.#workers) worker.expectEnd();
+    this.#accepting?.[Symbol.dispose]();
     this.#drained = { left: this.count, done: resolve };
     this.send({ t: "drain", graceMs });
     return promise;

@@ -27,6 +27,8 @@ export class PodProxy {
   #listeners: readonly OpenListener[] = [];
   /** Another thread's, for as long as it wants help. */
   #shared: readonly OpenListener[] = [];
+  /** It accepts nothing more, ever. */
+  #closed = false;
   /** A successor accepts. */
   #lent = false;
   #yields: Yields = "nothing";
@@ -55,16 +57,23 @@ export class PodProxy {
 
   /** Accepts nothing new and asks peers to move on (GOAWAY); what is open goes on. */
   drain(): void {
-    for (const { listener } of this.#all) listener.close();
+    this.#closeListeners();
     this.tunnels.drain();
   }
 
   /** Ends everything at once: the pod's processes are gone (dataplane 3.3, Immediate). */
   stop(): void {
-    for (const { listener } of this.#all) listener.close();
+    this.#closeListeners();
     for (const connection of this.context.thread.connections.of(this.context.info.uid)) connection.close(DRAINED);
     this.context.stop();
     this.tunnels.stop();
+  }
+
+  /** Whoever asks for them from here on gets none: their descriptors are other sockets' soon. */
+  #closeListeners(): void {
+    for (const { listener } of this.#all) listener.close();
+    this.#listeners = this.#shared = [];
+    this.#closed = true;
   }
 
   get #all(): readonly OpenListener[] {
@@ -74,7 +83,7 @@ export class PodProxy {
   /** Accepts on another thread's listeners too, unless it does already. Owns their descriptors. */
   share(listeners: readonly PodListener[], closeFd: (fd: number) => void): void {
     const { mover } = this.context.thread.path;
-    if (mover === null || this.#shared.length > 0 || this.#listeners.length > 0 || this.context.stopped) {
+    if (mover === null || this.#shared.length > 0 || this.#listeners.length > 0 || this.#closed) {
       for (const { fd } of listeners) closeFd(fd);
       return;
     }

@@ -1,12 +1,14 @@
 import { closeSync, readdirSync } from "node:fs";
 import { FastDataPath } from "@lateen/fast-datapath";
-import { type Netns, createNetns, duplicateFd, openRtnetlink } from "@lateen/linux";
+import { type Netns, createNetns, duplicateFd, openRtnetlink, socketFactory } from "@lateen/linux";
 import { requireRoot } from "@lateen/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseConfig } from "../config.ts";
 import { STATE_FORMAT } from "../handover/state-format.ts";
-import type { FromThread, OwnListeners, ToThread } from "../messages.ts";
+import type { FromThread, OwnListeners, PodListener, ToThread } from "../messages.ts";
 import { DataThread } from "./data-thread.ts";
+import { quietThread } from "./moving/little-mesh.ts";
+import { PodProxy } from "./pod-proxy.ts";
 
 const config = parseConfig({ IPV6_ENABLED: "false" });
 if (!config.ok) throw config.error;
@@ -69,7 +71,7 @@ describe.skipIf(requireRoot())("two data threads with one set of listeners", () 
   let client: FastDataPath;
   let descriptors: number;
   const count = (): number => readdirSync("/proc/self/fd").length;
-  const start = (thread: Thread, listeners: readonly [] | null, netns = pod.fd): void =>
+  const start = (thread: Thread, listeners: readonly PodListener[] | null, netns = pod.fd): void =>
     thread.tell({
       t: "start-pod",
       pod: { uid, name: "p", namespace: "ns", serviceAccount: "sa" },
@@ -187,6 +189,43 @@ describe.skipIf(requireRoot())("two data threads with one set of listeners", () 
     expect(accepted()).toEqual([1, 5]);
     connect(5);
     until(11, first);
+  });
+
+  test("of a predecessor that had two listeners of a port the first accepts on both, and so does who helps it", () => {
+    const how = {
+      netns: pod.fd,
+      mark: data.mark,
+      keepAlive: null,
+      address: { ip: "0.0.0.0", port: PORT },
+      dualStack: false,
+      reusePort: true,
+      transparent: "best-effort",
+      backlog: 128,
+    } as const;
+    const lent = [1, 2].map(() => ({ port: PORT, ...socketFactory.listener(how) }));
+    start(first, lent);
+    expect(first.listeners().flatMap(({ listeners }) => listeners.map(({ port }) => port))).toEqual([
+      15_006, 15_006, 15_008, 15_001,
+    ]);
+    connect(40); // the kernel spreads them over both
+    until(41, first);
+    second.tell({ t: "accept", pods: first.listeners() });
+    connect(40);
+    until(81, second);
+    expect(accepted()).toEqual([41, 40]);
+  });
+
+  test("a pod that drains has no listeners to give, and takes none", () => {
+    const info = { uid: "other", name: "o", namespace: "ns", serviceAccount: "sa" };
+    const thread = quietThread(second.path, data, (fault) => second.faults.push(fault));
+    const proxy = new PodProxy(thread, info, pod.fd);
+    expect(proxy.listeners().map(({ port }) => port)).toEqual([15_008, 15_006, 15_001]);
+    proxy.drain();
+    expect(proxy.listeners()).toEqual([]);
+    expect(count()).toBe(descriptors);
+    const lent = first.listeners().flatMap(({ listeners }) => listeners);
+    proxy.share(lent, closeSync);
+    expect(count()).toBe(descriptors);
   });
 
   test.each([

@@ -267,7 +267,7 @@ export function stopPods(pods: LittleMesh["pods"]): void {
 }
 
 /** What the pods of a thread share, with nobody to hear of it. */
-function quietThread(path: DataPath, config: DataConfig, fault: (fault: unknown) => void): ThreadContext {
+export function quietThread(path: DataPath, config: DataConfig, fault: (fault: unknown) => void): ThreadContext {
   const logging = createLogging({ write: () => undefined, nowMicros: () => 0, format: "text", levels: new Map() });
   return {
     path,
