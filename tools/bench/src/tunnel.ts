@@ -212,8 +212,10 @@ export function summarise(results: Results, o: Pick<TunnelOptions, "rounds" | "w
   for (const [name, all] of results)
     if (name !== "none")
       for (const [round, metrics] of all.entries())
-        for (const p of ["p50", "p99"].filter((p) => `${p}Ms1000` in metrics))
-          metrics[`${p}AddedMs1000`] = metrics[`${p}Ms1000`]! - (none[round]?.[`${p}Ms1000`] ?? Number.NaN);
+        for (const p of ["p50", "p99"]) {
+          const [ours, without] = [metrics[`${p}Ms1000`], none[round]?.[`${p}Ms1000`]];
+          if (ours !== undefined && without !== undefined) metrics[`${p}AddedMs1000`] = ours - without;
+        }
   const column = (name: string, metric: string): readonly number[] =>
     (results.get(name) ?? []).flatMap((m) => (Number.isFinite(m[metric]) ? [m[metric]!] : []));
   const metricsOf = (name: string): readonly string[] => Object.keys(results.get(name)?.[0] ?? {});
