@@ -51,7 +51,8 @@ describe("configuration", () => {
   };
   const settings: readonly (readonly [Partial<ThreadSettings>, cpus: number, threads: number])[] = [
     [{}, 0.5, 1],
-    [{}, 2, 1],
+    [{}, 1, 1],
+    [{}, 2, 2],
     [{}, 3, 2],
     [{}, 8, 2],
     [{}, 16, 4],
@@ -67,7 +68,7 @@ describe("configuration", () => {
     [{ cpuLimit: 12, resourceCpuLimit: 3 }, 8, 3],
     [{ resourceCpuLimit: 0.5 }, 8, 1],
     [{ resourceCpuLimit: 4, resourceCpuRequest: 8 }, 2, 8],
-    [{ resourceCpuRequest: 1 }, 2, 1],
+    [{ resourceCpuRequest: 1 }, 2, 2],
     [{ concurrency: 0, cpuLimit: 6 }, 2, 6],
     [{ concurrency: 3 }, 8, 3],
     [{ concurrency: 3, workerThreads: "2" }, 8, 2],

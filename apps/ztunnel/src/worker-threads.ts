@@ -11,17 +11,15 @@ export interface ThreadSettings {
 
 /** Of the CPUs, where nobody says how many are ours. */
 const SHARE = 0.25;
-/** On so few a second thread takes more from the first one's batches than it adds: see ADR 0017. */
-const FEW_CPUS = 2;
-/** On more. */
+/** One that is not needed accepts nothing and costs its memory alone: see ADR 0011. */
 const MIN_THREADS = 2;
 
 /** Where neither a number of threads nor a limit is known. */
-const byCpus = (cpus: number): number => (cpus <= FEW_CPUS ? 1 : Math.max(MIN_THREADS, Math.ceil(cpus * SHARE)));
+const byCpus = (cpus: number): number => Math.min(cpus, Math.max(MIN_THREADS, Math.ceil(cpus * SHARE)));
 
 /**
  * How many data threads to start (dataplane 12.1): as many as were asked for, else as many as we have CPUs where a limit is known, else
- * for a quarter of the CPUs; at least what was requested. Unlike Istio's ztunnel one and not two where there are but two CPUs.
+ * for a quarter of the CPUs; at least what was requested. Unlike Istio's ztunnel one and not two where there is but one CPU.
  * @param granted CPUs that the cgroup grants, at least 1; what the environment says of our limit wins over it
  */
 export function workerThreads(s: ThreadSettings, granted: number): number {

@@ -32,7 +32,7 @@ const HELP = `Usage: npm run bench -- NAME [LOAD...] [--check] [--rounds N] [--s
   --connections N  of tunnel's idle, held at once to see what one costs (default 500; 20000 for the figure; 0: none); of
                    hot-restart, half of them at rest (default 200; 1000 for the figure)
   --only VARIANTS  of tunnel, parted by commas: none, tcp-relay, tls-relay, lateen, ztunnel (default all), and
-                   lateen-2-threads, which runs only when it is named here
+                   lateen-1-thread and lateen-2-threads, which run only when named here
   --restarts N  of hot-restart (default 6; 50 for the figure)
   --megabits N  of hot-restart, all connections together, each way (default 40; 200 for the figure)
   --with NAMES  benchmarks of databases that run through hot-restart: pgbench, redis or none (default those that are here)

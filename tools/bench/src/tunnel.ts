@@ -24,7 +24,7 @@ export interface TunnelOptions {
 
 /** One way from the client to the server. */
 export interface Variant {
-  readonly name: "none" | "tcp-relay" | "tls-relay" | "lateen" | "lateen-2-threads" | "ztunnel";
+  readonly name: "none" | "tcp-relay" | "tls-relay" | "lateen" | "lateen-1-thread" | "lateen-2-threads" | "ztunnel";
   readonly client: string;
   readonly server: string;
   /** Parts of the command lines of the two processes that carry the bytes. */
@@ -55,11 +55,18 @@ const VARIANTS: readonly Variant[] = [
   LATEEN,
 ];
 
-/** Two data threads whatever the machine, in a mesh of its own; runs only when `only` names it. */
-const TWO_THREADS: Variant = { ...LATEEN, name: "lateen-2-threads" };
+/** So many data threads whatever the machine, in a mesh of that name; run only when `only` names them. */
+const THREADS: readonly { readonly variant: Variant; readonly mesh: string; readonly threads: string }[] = [
+  { variant: { ...LATEEN, name: "lateen-1-thread" }, mesh: "single", threads: "1" },
+  { variant: { ...LATEEN, name: "lateen-2-threads" }, mesh: "double", threads: "2" },
+];
 
 /** What `only` may name. */
-export const variantNames: ReadonlySet<string> = new Set([...VARIANTS.map((v) => v.name), TWO_THREADS.name, "ztunnel"]);
+export const variantNames: ReadonlySet<string> = new Set([
+  ...VARIANTS.map((v) => v.name),
+  ...THREADS.map(({ variant }) => variant.name),
+  "ztunnel",
+]);
 
 type Results = Map<string, Metrics[]>;
 
@@ -125,8 +132,9 @@ export async function benchTunnel(o: TunnelOptions): Promise<TunnelReport> {
     };
     const ours = await up("bench", null);
     const contestants: Contestant[] = VARIANTS.map((variant) => ({ variant, ...ours }));
-    if (o.only.includes(TWO_THREADS.name))
-      contestants.push({ variant: TWO_THREADS, ...(await up("double", null, { ZTUNNEL_WORKER_THREADS: "2" })) });
+    for (const { variant, mesh, threads } of THREADS)
+      if (o.only.includes(variant.name))
+        contestants.push({ variant, ...(await up(mesh, null, { ZTUNNEL_WORKER_THREADS: threads })) });
     const real = process.env["ZTUNNEL_BIN"] ?? "";
     if (real !== "")
       contestants.push({ variant: { ...LATEEN, name: "ztunnel", proxies: [[real]] }, ...(await up("foreign", real)) });
