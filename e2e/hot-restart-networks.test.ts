@@ -8,6 +8,8 @@ import { echo } from "./support/traffic.ts";
 
 const FLOWS = 6;
 const TIMEOUT = { timeout: 150_000 };
+/** Where nobody says how much grace a ztunnel has. */
+const DRAINS_FOR_MS = 5_000;
 
 describe.skipIf(requireRoot())("ztunnels replaced under connections to another network", () => {
   let mesh: TestMesh;
@@ -78,7 +80,8 @@ describe.skipIf(requireRoot())("ztunnels replaced under connections to another n
     const beside = await LiveFlow.open(client, { ip: server.ip, port: 7_000 }, { seed: 99, kind: "busy" });
     const older = await ztunnels.next("node-1", { NEXT_BY: "-1" });
     await ztunnels.says(older, new RegExp(`took over.*outcome="done".*left=${FLOWS}`));
-    await eventually(() => flows.every((flow) => flow.problem !== null), { what: "what had to drain to have ended" });
+    const allEnded = (): boolean => flows.every((flow) => flow.problem !== null);
+    await eventually(allEnded, { what: "what had to drain to have ended", deadlineMs: DRAINS_FOR_MS + 10_000 });
     for (const { problem } of flows) expect(problem).not.toContain("wrong");
     // The older one carries new ones, and leaves them when the daemon's own takes over again.
     expect(await ztunnels.ended(older)).toBe(0);
