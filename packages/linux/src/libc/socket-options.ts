@@ -7,28 +7,28 @@ import { AT, scratch } from "./scratch.ts";
 
 const int = Buffer.allocUnsafeSlow(4);
 
-export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
+function checkOption(fd: number, level: number, name: number): void {
   checkFd(fd);
   checkInt("level", level);
   checkInt("name", name);
+}
+
+export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
+  checkOption(fd, level, name);
   checkBytes("value", value);
   retry("setsockopt", () => native().setsockopt(fd, level, name, value, value.byteLength));
 }
 
 /** As `setsockopt`, for what may be refused and is not missed then. @returns 0 or -errno */
 export function trySetsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
-  checkFd(fd);
-  checkInt("level", level);
-  checkInt("name", name);
+  checkOption(fd, level, name);
   checkBytes("value", value);
   return native().setsockopt(fd, level, name, value, value.byteLength) < 0 ? -native().errno() : 0;
 }
 
 /** `setsockopt` with an int. */
 export function setsockoptInt(fd: number, level: number, name: number, value: number): void {
-  checkFd(fd);
-  checkInt("level", level);
-  checkInt("name", name);
+  checkOption(fd, level, name);
   checkInt("value", value);
   const { bytes, base } = scratch();
   bytes.writeInt32LE(value | 0, AT.address);
@@ -44,9 +44,7 @@ export function getsockopt(fd: number, level: number, name: number, into: Uint8A
 
 /** As `getsockopt`, but a refusal is -errno: for questions that are often answered with no. */
 export function tryGetsockopt(fd: number, level: number, name: number, into: Uint8Array): number {
-  checkFd(fd);
-  checkInt("level", level);
-  checkInt("name", name);
+  checkOption(fd, level, name);
   checkBytes("value", into);
   const { bytes, base } = scratch();
   bytes.writeUInt32LE(into.byteLength, AT.addressLength);
