@@ -2,13 +2,13 @@ import { closeSync, fstatSync } from "node:fs";
 import type { ByteStream } from "@lateen/byte-stream";
 import type { SocketStream } from "@lateen/datapath";
 import type { Result } from "@lateen/errors";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FastDataPath } from "./fast-data-path.ts";
 import {
   End,
   LISTEN,
-  Machines,
   SOCKET,
+  machinesOfEachTest,
   must,
   passed,
   secure,
@@ -17,13 +17,7 @@ import {
   until,
 } from "./machines.test.support.ts";
 
-let machines = new Machines();
-afterEach(() => {
-  machines.close();
-  const { faults } = machines;
-  machines = new Machines();
-  expect(faults).toEqual([]);
-});
+const machines = machinesOfEachTest();
 
 async function connection(kind: "plain" | "tls"): Promise<{ near: End; far: End; at: FastDataPath }> {
   const [peer, at] = [machines.path(), machines.path()];

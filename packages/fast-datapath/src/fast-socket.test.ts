@@ -3,14 +3,20 @@ import { expect, test } from "vitest";
 import { FastSocket } from "./fast-socket.ts";
 import { Loop } from "./loop.ts";
 
-test("what a layer above seals leaves at once, in one piece with what was written before it", () => {
-  using loop = new Loop((fault) => {
-    throw fault;
-  });
+/** A socket in the loop, the descriptor of its peer, and three bytes as a layer above has sealed them. */
+function socketAndPeer(loop: Loop): { readonly socket: FastSocket; readonly far: number; readonly sealed: Memory } {
   const [near, far] = streamPair();
   const socket = new FastSocket(loop, { fd: near, tenant: loop.turns.hold(""), remote: null, place: null });
   const sealed = new Memory(3);
   sealed.bytes.set([3, 4, 5]);
+  return { socket, far, sealed };
+}
+
+test("what a layer above seals leaves at once, in one piece with what was written before it", () => {
+  using loop = new Loop((fault) => {
+    throw fault;
+  });
+  const { socket, far, sealed } = socketAndPeer(loop);
   const received = new Memory(16);
 
   socket.write(Uint8Array.of(1, 2));
@@ -29,10 +35,7 @@ test("what fills the vector leaves before what a layer above seals behind it", (
   using loop = new Loop((fault) => {
     throw fault;
   });
-  const [near, far] = streamPair();
-  const socket = new FastSocket(loop, { fd: near, tenant: loop.turns.hold(""), remote: null, place: null });
-  const sealed = new Memory(3);
-  sealed.bytes.set([3, 4, 5]);
+  const { socket, far, sealed } = socketAndPeer(loop);
   const pairs = 64; // of a staged piece and one that is pointed to: as many as a vector holds
   const pointed = 2048;
 

@@ -1,16 +1,10 @@
 import type { ByteStream, StreamHandler } from "@lateen/byte-stream";
 import type { SecureStream } from "@lateen/datapath";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FastDataPath } from "./fast-data-path.ts";
-import { End, Machines, must, passed, secure, sockets, travelled, until } from "./machines.test.support.ts";
+import { End, machinesOfEachTest, must, passed, secure, sockets, travelled, until } from "./machines.test.support.ts";
 
-let machines = new Machines();
-afterEach(() => {
-  machines.close();
-  const { faults } = machines;
-  machines = new Machines();
-  expect(faults).toEqual([]);
-});
+const machines = machinesOfEachTest();
 
 /** Both ends of TLS inside TLS, over a socket. */
 async function nested(

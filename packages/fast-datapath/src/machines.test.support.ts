@@ -4,6 +4,8 @@ import type { ByteStream, CloseReason, StreamHandler } from "@lateen/byte-stream
 import type { SecureStream, SocketStream } from "@lateen/datapath";
 import type { Result } from "@lateen/errors";
 import { seqpacketPair } from "@lateen/linux";
+import { eachTurn } from "@lateen/testkit";
+import { afterEach, expect } from "vitest";
 import { FastDataPath } from "./fast-data-path.ts";
 
 export const credentials = await testCredentials(Date.now());
@@ -12,19 +14,12 @@ export const LISTEN = { ...SOCKET, dualStack: false, reusePort: false, transpare
 const byteAt = (i: number): number => (i * 7 + (i >>> 8) * 13) & 0xff;
 
 /** Paths that turn in the runtime's loop; each stands for a process. */
-export class Machines {
+class Machines {
   readonly faults: unknown[] = [];
   readonly #paths: FastDataPath[] = [];
-  #open = true;
-
-  constructor() {
-    const turn = (): void => {
-      if (!this.#open) return;
-      for (const path of this.#paths) path.turn(0);
-      setImmediate(turn);
-    };
-    turn();
-  }
+  readonly #stop = eachTurn(() => {
+    for (const path of this.#paths) path.turn(0);
+  });
 
   path(): FastDataPath {
     const path = new FastDataPath({ onFault: (fault) => this.faults.push(fault) });
@@ -33,9 +28,21 @@ export class Machines {
   }
 
   close(): void {
-    this.#open = false;
+    this.#stop();
     for (const path of this.#paths) path[Symbol.dispose]();
   }
+}
+
+/** New ones for each test of a file, in which nothing must have thrown by its end. */
+export function machinesOfEachTest(): Pick<Machines, "path"> {
+  let machines = new Machines();
+  afterEach(() => {
+    machines.close();
+    const { faults } = machines;
+    machines = new Machines();
+    expect(faults).toEqual([]);
+  });
+  return { path: () => machines.path() };
 }
 
 /** A descriptor as another process gets it. */

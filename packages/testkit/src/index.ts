@@ -1,3 +1,4 @@
+export { eachTurn } from "./each-turn.ts";
 export { type Eventually, eventually } from "./eventually.ts";
 export { failureOf, thrownBy } from "./failure.ts";
 export { FakeClock } from "./fake-clock.ts";

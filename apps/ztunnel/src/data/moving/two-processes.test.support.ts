@@ -3,7 +3,7 @@ import { testCredentials } from "@lateen/certificates/test-credentials";
 import type { Mover, SocketStream } from "@lateen/datapath";
 import { FastDataPath } from "@lateen/fast-datapath";
 import { duplicateFd, seqpacketChannel, seqpacketDescriptors } from "@lateen/linux";
-import { eventually } from "@lateen/testkit";
+import { eachTurn, eventually } from "@lateen/testkit";
 import { parseConfig } from "../../config.ts";
 import { STATE_FORMAT, type StateFormat } from "../../handover/state-format.ts";
 import type { FromThread, Gave, Took } from "../../messages.ts";
@@ -63,16 +63,9 @@ export class Processes implements Disposable {
   readonly faults: unknown[] = [];
   readonly #paths: FastDataPath[] = [];
   readonly #pods: LittleMesh["pods"][] = [];
-  #open = true;
-
-  constructor() {
-    const turn = (): void => {
-      if (!this.#open) return;
-      for (const each of this.#paths) each.turn(0);
-      setImmediate(turn);
-    };
-    turn();
-  }
+  readonly #stop = eachTurn(() => {
+    for (const each of this.#paths) each.turn(0);
+  });
 
   path(): FastDataPath {
     const path = new FastDataPath({ onFault: (fault) => this.faults.push(fault) });
@@ -146,7 +139,7 @@ export class Processes implements Disposable {
 
   [Symbol.dispose](): void {
     this.#pods.forEach(stopPods);
-    this.#open = false;
+    this.#stop();
     for (const path of this.#paths) path[Symbol.dispose]();
   }
 }
