@@ -11,6 +11,8 @@ import { startZtunnel } from "./wire.ts";
 import { workerThreads } from "./worker-threads.ts";
 
 const VERSION = "0.0.0";
+/** How long a process that must end waits for the reader of its log. */
+const LAST_WORDS_MS = 200;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -28,9 +30,16 @@ function cpus(): number {
 
 const readText = (path: string): string | null => (existsSync(path) ? readFileSync(path, "utf8") : null);
 
+/** Ends the process in failure. What was written to its log goes out first, unless its reader is too slow. */
+function exitOnceWritten(log: NodeJS.WriteStream): void {
+  const exit = (): void => process.exit(1);
+  log.write("", exit);
+  setTimeout(exit, LAST_WORDS_MS);
+}
+
 /**
  * Runs the proxy as this environment says, until a signal, a hand-over or a fault ends it.
- * @returns the exit code
+ * @returns the exit code; when a data thread dies the process ends without it
  */
 export async function runZtunnel(environment: Environment, o: RunOptions = {}): Promise<number> {
   const { stateFormatModule = null } = o;
@@ -64,6 +73,10 @@ export async function runZtunnel(environment: Environment, o: RunOptions = {}): 
     version: VERSION,
     stateFormatModule,
     stateFormat: await loadStateFormat(stateFormatModule),
+    onThreadDeath: (thread, why) => {
+      log.error("a data thread died; the process ends at once", { thread, error: why });
+      exitOnceWritten(process.stdout);
+    },
   });
   const fault = await Promise.race([signalled, proxy.ended]);
   if (fault === null) log.info("draining", { deadline: `${config.value.drainMs}ms` });

@@ -13,7 +13,7 @@ import type { StaticMesh } from "../static-config.ts";
 import type { WriteLines } from "../line-writer.ts";
 import { dataPathDriver } from "../data-path-driver.ts";
 import { configDump } from "./config-dump.ts";
-import { DataThreads } from "./data-threads.ts";
+import { DataThreads, type ThreadDeath } from "./data-threads.ts";
 import type { StateFormat } from "../handover/state-format.ts";
 import { HandOver } from "./hand-over.ts";
 import { Identities } from "./identities.ts";
@@ -40,6 +40,8 @@ export interface ControlOptions {
   readonly stateFormatModule: string | null;
   /** Something ends the proxy from inside: a request (null), or a fault. Called at most once per cause. */
   readonly onEnd: (fault: string | null) => void;
+  /** Is to end the process at once, without draining. */
+  readonly onThreadDeath: ThreadDeath;
 }
 
 /** What the CNI agent asks before it calls a pod enrolled. */
@@ -196,7 +198,7 @@ export class ControlThread implements AsyncDisposable {
   }
 
   #startThreads(): DataThreads {
-    const { config, threads, levels, writeLine, onEnd, stateFormatModule } = this.#o;
+    const { config, threads, levels, writeLine, onThreadDeath, stateFormatModule } = this.#o;
     const logFormat = config.env.LOG_FORMAT === "json" ? "json" : "text";
     return new DataThreads(
       { count: threads, driver: dataPathDriver(config.env.LATEEN_DATA_PATH, process) },
@@ -210,7 +212,7 @@ export class ControlThread implements AsyncDisposable {
       {
         wantIdentity: (identity) => this.#identities.pods.want(identity, "realtime"),
         log: (lines) => writeLine(lines.join("\n"), lines.length),
-        died: onEnd,
+        died: onThreadDeath,
         moving: (index, message) => this.#handOver.moving(index, message),
       },
     );

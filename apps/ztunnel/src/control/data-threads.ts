@@ -14,12 +14,17 @@ import type { DataPathDriver } from "../data-path-driver.ts";
 import { type AcceptWorld, AcceptingThreads } from "./accepting-threads.ts";
 import { DataWorker } from "./data-worker.ts";
 
+/**
+ * A data thread ended by itself, at whatever time. What it carried may be open still, with nobody to serve it, and it answers
+ * nothing any more: only the end of the process is an honest end of its connections. May be said more than once.
+ */
+export type ThreadDeath = (thread: number, why: string) => void;
+
 /** What the rest of the control thread hears from the data threads. */
 export interface ThreadEvents {
   readonly wantIdentity: (identity: string) => void;
   readonly log: (lines: readonly string[]) => void;
-  /** A data thread ended by itself. Its listeners are gone, so the process cannot go on honestly. */
-  readonly died: (why: string) => void;
+  readonly died: ThreadDeath;
   /** What a thread says in a hand-over. */
   readonly moving: (index: number, message: MovingMessage) => void;
 }
@@ -90,7 +95,7 @@ export class DataThreads implements AsyncDisposable {
       (_, index) =>
         new DataWorker(how.driver, start, {
           message: (message) => this.#receive(index, message, events),
-          died: events.died,
+          died: (why) => events.died(index, why),
         }),
     );
     this.#accepting = shares ? new AcceptingThreads(this.#acceptWorld()) : null;
@@ -210,7 +215,6 @@ export class DataThreads implements AsyncDisposable {
   /** Closes listeners, lets connections finish until `graceMs`, then ends them; resolves when none is left. */
   drain(graceMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    for (const worker of this.#workers) worker.expectEnd();
     this.#accepting?.[Symbol.dispose]();
     this.#drained = { left: this.count, done: resolve };
     this.send({ t: "drain", graceMs });

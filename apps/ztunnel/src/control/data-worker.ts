@@ -7,7 +7,7 @@ import { ThreadProfile } from "./thread-profile.ts";
 /** What is heard of one data thread. */
 export interface WorkerEvents {
   readonly message: (message: FromThread) => void;
-  /** It ended without being asked to. Its listeners are gone. */
+  /** It ended without being asked to; once or twice. */
   readonly died: (why: string) => void;
 }
 
@@ -50,11 +50,6 @@ export class DataWorker implements AsyncDisposable {
   send(message: ToThread): void {
     this.#worker.postMessage(message);
     this.#bell?.ring();
-  }
-
-  /** From here on its end is no surprise. */
-  expectEnd(): void {
-    this.#stopping = true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

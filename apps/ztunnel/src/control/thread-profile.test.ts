@@ -19,7 +19,7 @@ const ignore = { wantIdentity: () => undefined, log: () => undefined, moving: ()
 for (const driver of ["fast", "portable"] as const)
   test(`profiles of threads of the ${driver} driver name what they ran, one at a time`, async () => {
     const died: string[] = [];
-    await using threads = new DataThreads({ count: 2, driver }, start, { ...ignore, died: (why) => died.push(why) });
+    await using threads = new DataThreads({ count: 2, driver }, start, { ...ignore, died: (_, why) => died.push(why) });
     const sources = { startProfiles: () => threads.startProfiles(), stopProfiles: () => threads.stopProfiles() };
     const routes = adminRoutes(sources as Parameters<typeof adminRoutes>[0]);
     const asked = { accept: "", authorization: "", peer: "" };
