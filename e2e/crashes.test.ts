@@ -1,8 +1,13 @@
 import { randomInt, randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { requireRoot } from "@lateen/testkit";
+import { type ThreadEnd, ThreadEnds, eventually, requireRoot } from "@lateen/testkit";
 import { LinkWatch } from "./support/link-watch.ts";
+import { LiveFlow } from "./support/live-flow.ts";
 import { shuffled, seededRandom } from "./support/seeded-random.ts";
 import { TestMesh } from "./support/test-mesh.ts";
 import { Traffic, echo } from "./support/traffic.ts";
@@ -19,9 +24,14 @@ describe.skipIf(requireRoot())(`parts that are killed at random moments (E2E_SEE
   let link: LinkWatch;
   let traffic: Traffic;
   let forbidden: Traffic;
+  let orders: string;
+  let threads: ThreadEnds;
+  let lastPort = PORT;
 
   beforeAll(async () => {
-    mesh = await TestMesh.up(["pair"]);
+    orders = mkdtempSync(path.join(tmpdir(), "lateen-e2e-orders-"));
+    threads = new ThreadEnds(orders);
+    mesh = await TestMesh.up(["pair"], { ztunnelEnv: { NODE_OPTIONS: threads.nodeOptions } });
     const [client, intruder, server] = await Promise.all(["client", "intruder", "server"].map((n) => mesh.pod(n)));
     await server!.listen(PORT, echo);
     link = new LinkWatch(await mesh.nodeNetns("node-1"), { sees: "everything", markers: [marker] });
@@ -35,6 +45,7 @@ describe.skipIf(requireRoot())(`parts that are killed at random moments (E2E_SEE
     await forbidden[Symbol.asyncDispose]();
     link[Symbol.dispose]();
     await mesh[Symbol.asyncDispose]();
+    rmSync(orders, { recursive: true });
   });
 
   /** Kills parts one after another, each after a random number of requests. */
@@ -55,6 +66,39 @@ describe.skipIf(requireRoot())(`parts that are killed at random moments (E2E_SEE
   test("a killed ztunnel is replaced, and requests succeed again", { timeout: 120_000 }, async () => {
     await killAll(["ztunnel-node-1", "ztunnel-node-2"]);
   });
+
+  // The first has the connections, the other one nothing; what neither closes the kernel must.
+  test.each<[ThreadEnd, number]>([
+    ["exit", 1],
+    ["throw", 1],
+    ["throw", 2],
+  ])(
+    "a ztunnel ends, and is replaced, when one of its data threads ends: %s, thread %i",
+    { timeout: 120_000 },
+    async (how, worker) => {
+      const [client, server] = await Promise.all([mesh.pod("client"), mesh.pod("server")]);
+      const accepted = new Set<Socket>();
+      const to = { ip: server.ip, port: ++lastPort };
+      await server.listen(to.port, (socket) => {
+        accepted.add(socket);
+        socket.on("close", () => accepted.delete(socket));
+        echo(socket);
+      });
+      const flows: LiveFlow[] = [];
+      for (let seed = 0; seed < 4; seed++) {
+        const flow = await LiveFlow.open(client, to, { seed, kind: "idle" });
+        flows.push(flow);
+        flow.send(1_000);
+        await eventually(() => flow.received === 1_000, { what: "its answer" });
+      }
+      await mesh.end("ztunnel-node-1", ({ pid }) => threads.order(pid, worker, how));
+      await eventually(() => flows.every(({ problem }) => problem !== null), { what: "the client to hear of it" });
+      await eventually(() => accepted.size === 0, { what: "the server to hear of it" });
+      const part = (await mesh.parts()).find(({ name }) => name === "ztunnel-node-1");
+      expect(part?.lastEnd).toBe("exited with code 1");
+      await traffic.successes(5);
+    },
+  );
 
   test("all at once come back too", { timeout: 120_000 }, async () => {
     await traffic.more(1 + Math.floor(random() * MOST_REQUESTS_BETWEEN));

@@ -9,6 +9,10 @@ import { Traffic, echo } from "./support/traffic.ts";
 
 const PORT = 7_000;
 const TIMEOUT = { timeout: 150_000 };
+const DEATHS = [
+  ["that is killed", "process", "SIGKILL"],
+  ["of which a data thread ends", "thread", 1],
+] as const;
 
 describe.skipIf(requireRoot())("a hand-over that goes wrong", () => {
   let mesh: TestMesh;
@@ -70,10 +74,10 @@ describe.skipIf(requireRoot())("a hand-over that goes wrong", () => {
     for (const { problem } of flows) expect(problem ?? "").not.toContain("wrong");
   };
 
-  test("a successor that dies half-way takes with it only what it had taken", TIMEOUT, async () => {
+  test.each(DEATHS)("a successor %s half-way takes with it only what it had taken", TIMEOUT, async (_, what, end) => {
     const before = ztunnels.of("node-1");
-    const successor = await ztunnels.next("node-1", { NEXT_BY: "1", NEXT_DIES: "read 2" });
-    expect(await ztunnels.ended(successor)).toBe("SIGKILL");
+    const successor = await ztunnels.next("node-1", { NEXT_BY: "1", NEXT_DIES: `read 2 ${what}` });
+    expect(await ztunnels.ended(successor)).toBe(end);
     const left = await which(carry);
     expect(left.length).toBeGreaterThan(0);
     expect(left.length).toBeLessThan(flows.length);
@@ -86,11 +90,11 @@ describe.skipIf(requireRoot())("a hand-over that goes wrong", () => {
     noneWrong();
   });
 
-  test("a predecessor that dies half-way takes with it only what it still had", TIMEOUT, async () => {
-    const predecessor = await ztunnels.next("node-1", { NEXT_BY: "1", NEXT_DIES: "write 2" });
+  test.each(DEATHS)("a predecessor %s half-way takes with it only what it still had", TIMEOUT, async (_, what, end) => {
+    const predecessor = await ztunnels.next("node-1", { NEXT_BY: "1", NEXT_DIES: `write 2 ${what}` });
     await ztunnels.says(predecessor, /took over.*outcome="done"/);
     // The daemon starts its own again, which takes over in turn.
-    expect(await ztunnels.ended(predecessor)).toBe("SIGKILL");
+    expect(await ztunnels.ended(predecessor)).toBe(end);
     await eventually(() => ztunnels.of("node-1").length === 1, { what: "the daemon's own to be alone" });
     expect((await which(carry)).length).toBeLessThan(flows.length);
     noneWrong();

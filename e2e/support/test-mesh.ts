@@ -62,10 +62,12 @@ export function local(home: MeshHome, command: string, ...args: readonly string[
 /** How many nodes a mesh gets, and how it is brought up. */
 export interface UpOptions {
   readonly nodes?: number;
+  /** Added to the environment of each ztunnel. */
+  readonly ztunnelEnv?: Readonly<Record<string, string>>;
 }
 
 /** Two data threads whatever the machine, so that what can go wrong between two is looked for everywhere. */
-const THREADS = ["--ztunnel-env", "ZTUNNEL_WORKER_THREADS=2"];
+const THREADS = { ZTUNNEL_WORKER_THREADS: "2" };
 
 /** A mesh brought up as a user does it: `lateenctl local up -f DIR`. Disposing of it takes it down and its folder away. */
 export class TestMesh implements AsyncDisposable {
@@ -98,7 +100,8 @@ export class TestMesh implements AsyncDisposable {
 
   /** As `up`, in a home that may have had a mesh before. The home is disposed of with the mesh. */
   static async upIn(home: MeshHome, o: UpOptions = {}): Promise<TestMesh> {
-    const up = await local(home, "up", "-f", home.manifests, "--nodes", String(o.nodes ?? 2), ...THREADS);
+    const env = Object.entries({ ...THREADS, ...o.ztunnelEnv }).flatMap(([k, v]) => ["--ztunnel-env", `${k}=${v}`]);
+    const up = await local(home, "up", "-f", home.manifests, "--nodes", String(o.nodes ?? 2), ...env);
     if (up.code !== 0) throw new Error(`The mesh did not come up:\n${up.stdout}${up.stderr}`);
     return TestMesh.of(home);
   }
@@ -181,16 +184,21 @@ export class TestMesh implements AsyncDisposable {
   }
 
   /** kill -9 of a part. @returns once it was started again and the whole mesh has settled */
-  async kill(name: string): Promise<void> {
+  kill(name: string): Promise<void> {
+    return this.end(name, (part) => this.signal(part, "SIGKILL"));
+  }
+
+  /** Ends a part by other means. @param how is given it @returns as `kill` */
+  async end(name: string, how: (part: ProcessStatus & { readonly pid: number }) => void): Promise<void> {
     const part = (await this.parts()).find((p) => p.name === name);
     if (part?.pid == null) throw new Error(`${name} does not run: ${JSON.stringify(part)}`);
-    this.signal(part, "SIGKILL");
+    how({ ...part, pid: part.pid });
     await eventually(async () => ((await this.parts()).find((p) => p.name === name)?.restarts ?? 0) > part.restarts, {
       what: `${name} to be started again`,
       deadlineMs: 20_000,
     });
     await eventually(async () => (await this.client.status({ wait: "settled", timeoutMs: 1_000 })).settled, {
-      what: `the mesh to settle after ${name} was killed`,
+      what: `the mesh to settle after ${name} has ended`,
       deadlineMs: 60_000,
     });
   }
