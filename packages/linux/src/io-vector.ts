@@ -1,6 +1,6 @@
 import { Code, MeshError } from "@lateen/errors";
 import { checkBytes, checkFd } from "./checks.ts";
-import { MSG_DONTWAIT, MSG_NOSIGNAL } from "./constants.ts";
+import { hotCalls } from "./hot-calls.ts";
 import { Memory, checkRange } from "./memory.ts";
 import { native } from "./native.ts";
 import { EINTR } from "./system-error.ts";
@@ -111,15 +111,15 @@ export class IoVector {
     const count = this.#count;
     if (count === 0) return 0;
     if (this.#views > 0) this.#checkViews();
-    const calls = this.#native;
+    const calls = hotCalls();
     this.#words[COUNT_AT / 4] = count;
     for (;;) {
       const n =
         count === 1
-          ? calls.sendAt(fd, this.#end - this.#lengths[0]!, this.#lengths[0]!, MSG_DONTWAIT | MSG_NOSIGNAL)
-          : calls.sendmsg(fd, this.#memory.address, MSG_DONTWAIT | MSG_NOSIGNAL);
+          ? calls.send(fd, this.#end - this.#lengths[0]!, this.#lengths[0]!)
+          : calls.sendmsg(fd, this.#memory.address);
       if (n >= 0) return n;
-      const errno = calls.errno();
+      const errno = this.#native.errno();
       if (errno !== EINTR) return -errno;
     }
   }

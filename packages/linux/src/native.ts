@@ -28,8 +28,6 @@ export interface Native {
   readonly sendto: (fd: number, d: Bytes, length: number, flags: number, to: Bytes, toLength: number) => number;
   readonly recv: (fd: number, data: Bytes, length: number, flags: number) => number;
   readonly recvfrom: (fd: number, d: Bytes, length: number, flags: number, from: number, fromLength: number) => number;
-  readonly sendAt: (fd: number, address: number, length: number, flags: number) => number;
-  readonly recvAt: (fd: number, address: number, length: number, flags: number) => number;
   readonly getsockoptAt: (fd: number, level: number, name: number, value: number, length: number) => number;
   readonly setsockoptAt: (fd: number, level: number, name: number, value: number, length: number) => number;
   readonly sendmsg: (fd: number, header: number, flags: number) => number;
@@ -45,10 +43,11 @@ export interface Native {
   readonly epollCtl: (epoll: number, operation: number, fd: number, event: Bytes) => number;
   readonly epollWait: (epoll: number, events: Bytes, count: number, timeoutMs: number) => number;
   readonly epollCtlAt: (epoll: number, operation: number, fd: number, event: number) => number;
-  readonly epollWaitAt: (epoll: number, events: number, count: number, timeoutMs: number) => number;
   /** In a thread of the runtime's pool; `done` gets the result, -1 on any error. */
   readonly epollWaitInPool: (e: number, events: number, count: number, timeoutMs: number, done: Done) => void;
   readonly eventfd: (initial: number, flags: number) => number;
+  readonly timerfdCreate: (clock: number, flags: number) => number;
+  readonly timerfdSettime: (fd: number, flags: number, value: number, old: number) => number;
   readonly memfdCreate: (name: Bytes, flags: number) => number;
   readonly setns: (fd: number, kind: number) => number;
   readonly unshare: (flags: number) => number;
@@ -73,7 +72,10 @@ export interface Native {
   readonly abort: () => void;
 }
 
-type Koffi = Pick<typeof KoffiModule, "load" | "errno" | "address" | "proto" | "pointer" | "register" | "unregister">;
+type Koffi = Pick<
+  typeof KoffiModule,
+  "load" | "errno" | "address" | "proto" | "pointer" | "decode" | "register" | "unregister"
+>;
 
 /** The C library has no function for these two, and their numbers differ between machines. */
 const SYS_SCHED_SETATTR = { x64: 314, arm64: 274 };
@@ -139,8 +141,6 @@ function bindAll(): Native {
     sendto: f("sendto", "int64", "int", "void *", "uint64", "int", "void *", "uint"),
     recv: f("recv", "int64", "int", "void *", "uint64", "int"),
     recvfrom: f("recvfrom", "int64", "int", "void *", "uint64", "int", "uint64", "uint64"),
-    sendAt: f("send", "int64", "int", "uint64", "uint64", "int"),
-    recvAt: f("recv", "int64", "int", "uint64", "uint64", "int"),
     getsockoptAt: f("getsockopt", "int", "int", "int", "int", "uint64", "uint64"),
     setsockoptAt: f("setsockopt", "int", "int", "int", "int", "uint64", "uint"),
     sendmsg: f("sendmsg", "int64", "int", "uint64", "int"),
@@ -156,10 +156,11 @@ function bindAll(): Native {
     epollCtl: f("epoll_ctl", "int", "int", "int", "int", "void *"),
     epollWait: f("epoll_wait", "int", "int", "void *", "int", "int"),
     epollCtlAt: f("epoll_ctl", "int", "int", "int", "int", "uint64"),
-    epollWaitAt,
     epollWaitInPool: (epoll, events, count, timeoutMs, done) =>
       epollWaitAt.async(epoll, events, count, timeoutMs, (error: unknown, n: number) => done(error ? -1 : n)),
     eventfd: f("eventfd", "int", "uint", "int"),
+    timerfdCreate: f("timerfd_create", "int", "int", "int"),
+    timerfdSettime: f("timerfd_settime", "int", "int", "int", "uint64", "uint64"),
     memfdCreate: f("memfd_create", "int", "void *", "uint"),
     setns: f("setns", "int", "int", "int"),
     unshare: f("unshare", "int", "int"),
@@ -181,6 +182,11 @@ function bindAll(): Native {
     madvise: f("madvise", "int", "uint64", "uint64", "int"),
     abort: f("abort", "void"),
   };
+}
+
+/** Where a function of the C library, or of the OpenSSL inside Node's binary, lies. */
+export function symbolAddress(name: string): number {
+  return Number(openKoffi().load(null).symbol(name));
 }
 
 let bound: Native | null = null;

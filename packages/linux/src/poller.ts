@@ -1,6 +1,7 @@
 import { checkFd, checkInt } from "./checks.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, EPOLL_EVENT_DATA } from "./constants.ts";
 import * as epoll from "./epoll.ts";
+import { hotCalls } from "./hot-calls.ts";
 import * as libc from "./libc.ts";
 import { Memory } from "./memory.ts";
 import { native } from "./native.ts";
@@ -20,6 +21,7 @@ const DATA = EPOLL_EVENT_DATA / 4;
 export class Poller implements Disposable {
   readonly #fd = epoll.create();
   readonly #native = native();
+  readonly #calls = hotCalls();
   readonly #events: Memory;
   readonly #words: Int32Array;
   readonly #max: number;
@@ -73,7 +75,7 @@ export class Poller implements Disposable {
   wait(timeoutMs: number): number {
     checkInt("timeoutMs", timeoutMs);
     this.#count = 0;
-    const n = this.#native.epollWaitAt(this.#fd, this.#events.address, this.#max, timeoutMs);
+    const n = this.#calls.epollWait(this.#fd, this.#events.address, this.#max, timeoutMs);
     if (n >= 0) return (this.#count = n);
     const errno = this.#native.errno();
     if (errno === EINTR) return 0;

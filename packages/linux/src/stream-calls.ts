@@ -1,6 +1,7 @@
 import type { SocketAddress } from "@lateen/addresses";
 import { checkFd, checkInt } from "./checks.ts";
 import * as k from "./constants.ts";
+import { hotCalls } from "./hot-calls.ts";
 import * as libc from "./libc.ts";
 import { Memory, checkRange } from "./memory.ts";
 import { native } from "./native.ts";
@@ -17,11 +18,11 @@ import { EINTR } from "./system-error.ts";
 export function recvInto(fd: number, memory: Memory, at: number, length: number): number {
   checkFd(fd);
   checkRange(memory, at, length);
-  const calls = native();
+  const calls = hotCalls();
   for (;;) {
-    const n = calls.recvAt(fd, memory.address + at, length, k.MSG_DONTWAIT);
+    const n = calls.recv(fd, memory.address + at, length);
     if (n >= 0) return n;
-    const errno = calls.errno();
+    const errno = native().errno();
     if (errno !== EINTR) return -errno;
   }
 }
@@ -30,11 +31,11 @@ export function recvInto(fd: number, memory: Memory, at: number, length: number)
 export function sendFrom(fd: number, memory: Memory, at: number, length: number): number {
   checkFd(fd);
   checkRange(memory, at, length);
-  const calls = native();
+  const calls = hotCalls();
   for (;;) {
-    const n = calls.sendAt(fd, memory.address + at, length, k.MSG_DONTWAIT | k.MSG_NOSIGNAL);
+    const n = calls.send(fd, memory.address + at, length);
     if (n >= 0) return n;
-    const errno = calls.errno();
+    const errno = native().errno();
     if (errno !== EINTR) return -errno;
   }
 }

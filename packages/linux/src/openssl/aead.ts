@@ -3,6 +3,7 @@ import { checkBytes } from "../checks.ts";
 import { Memory, checkRange } from "../memory.ts";
 import { type Pointer, openssl } from "./native-openssl.ts";
 import { opensslBug } from "./openssl-error.ts";
+import { AS_BEFORE, HEADER_BYTES, RecordCalls, TAG_BYTES } from "./record-calls.ts";
 
 export type AeadName = "aes-128-gcm" | "aes-256-gcm" | "chacha20-poly1305";
 
@@ -11,32 +12,35 @@ const KEY_BYTES = { "aes-128-gcm": 16, "aes-256-gcm": 32, "chacha20-poly1305": 3
   number
 >;
 const IV_BYTES = 12;
-const TAG_BYTES = 16;
-const HEADER_BYTES = 5;
-const GET_TAG = 0x10;
-const SET_TAG = 0x11;
-const AS_BEFORE = -1;
+const NONCE = 32;
+const WRITTEN = 48;
+const SCRATCH_BYTES = 64;
 
 /** What C reads and writes beside the record, one for all keys of the thread: calls do not overlap. */
 interface Scratch {
   readonly memory: Memory;
   readonly view: DataView;
   readonly key: Pointer;
-  readonly nonce: Pointer;
-  readonly written: Pointer;
+  readonly seal: RecordCalls;
+  readonly sealFrom: RecordCalls;
+  readonly open: RecordCalls;
 }
-const NONCE = 32;
-const WRITTEN = 48;
-const SCRATCH_BYTES = 64;
 
 let scratchOfThread: Scratch | null = null;
 function scratch(): Scratch {
   if (scratchOfThread !== null) return scratchOfThread;
   const memory = new Memory(SCRATCH_BYTES);
   memory.bytes.fill(0);
-  const { bytes, address } = memory;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, SCRATCH_BYTES);
-  return (scratchOfThread = { memory, view, key: address, nonce: address + NONCE, written: address + WRITTEN });
+  const { address } = memory;
+  const at = { nonce: address + NONCE, written: address + WRITTEN };
+  return (scratchOfThread = {
+    memory,
+    view: new DataView(memory.buffer, memory.offset, SCRATCH_BYTES),
+    key: address,
+    seal: new RecordCalls(["update", "final", "get tag"], at),
+    sealFrom: new RecordCalls(["update", "update", "update", "final", "get tag"], at),
+    open: new RecordCalls(["set tag", "update", "final"], at),
+  });
 }
 
 function cipherOf(name: AeadName): Pointer {
@@ -117,16 +121,14 @@ export class AeadKey {
     checkRange(memory, at, length);
     checkRange(memory, at, HEADER_BYTES + length + TAG_BYTES);
     if (!this.#seals) throw new MeshError(Code.Bug, "Cannot seal: the key is for opening");
-    const ssl = this.#ssl;
-    const { written } = this.#scratch;
-    const context = this.#begin(memory, at, sequence);
+    const calls = this.#scratch.seal;
+    this.#begin(calls, memory, at, sequence);
     const content = memory.address + at + HEADER_BYTES;
-    if (
-      ssl.cipherUpdate(context, content, written, content, length) !== 1 ||
-      ssl.cipherFinal(context, content + length, written) !== 1 ||
-      ssl.cipherCtrl(context, GET_TAG, TAG_BYTES, content + length) !== 1
-    )
-      throw opensslBug("sealing");
+    const end = content + length;
+    calls.update(0, content, content, length);
+    calls.final(1, end);
+    calls.tag(2, end);
+    if (!calls.run()) throw opensslBug("sealing");
   }
 
   /**
@@ -140,20 +142,17 @@ export class AeadKey {
     checkRange(source, from, length);
     checkRange(memory, at, HEADER_BYTES + inPlace + length + 1 + TAG_BYTES);
     if (!this.#seals || source === memory) throw new MeshError(Code.Bug, "Cannot seal: wrong key or memory");
-    const ssl = this.#ssl;
-    const { written } = this.#scratch;
-    const context = this.#begin(memory, at, sequence);
+    const calls = this.#scratch.sealFrom;
+    this.#begin(calls, memory, at, sequence);
     const first = memory.address + at + HEADER_BYTES;
     const second = first + inPlace;
     const type = second + length;
-    if (
-      (inPlace > 0 && ssl.cipherUpdate(context, first, written, first, inPlace) !== 1) ||
-      ssl.cipherUpdate(context, second, written, source.address + from, length) !== 1 ||
-      ssl.cipherUpdate(context, type, written, type, 1) !== 1 ||
-      ssl.cipherFinal(context, type + 1, written) !== 1 ||
-      ssl.cipherCtrl(context, GET_TAG, TAG_BYTES, type + 1) !== 1
-    )
-      throw opensslBug("sealing");
+    calls.update(0, first, first, inPlace);
+    calls.update(1, second, source.address + from, length);
+    calls.update(2, type, type, 1);
+    calls.final(3, type + 1);
+    calls.tag(4, type + 1);
+    if (!calls.run()) throw opensslBug("sealing");
   }
 
   /**
@@ -166,16 +165,15 @@ export class AeadKey {
     checkRange(memory, at, HEADER_BYTES + length);
     if (this.#seals) throw new MeshError(Code.Bug, "Cannot open: the key is for sealing");
     if (length < TAG_BYTES) return false;
-    const ssl = this.#ssl;
-    const { written } = this.#scratch;
-    const context = this.#begin(memory, at, sequence);
+    const calls = this.#scratch.open;
+    this.#begin(calls, memory, at, sequence);
     const content = memory.address + at + HEADER_BYTES;
     const size = length - TAG_BYTES;
-    const verified =
-      ssl.cipherCtrl(context, SET_TAG, TAG_BYTES, content + size) === 1 &&
-      ssl.cipherUpdate(context, content, written, content, size) === 1 &&
-      ssl.cipherFinal(context, content + size, written) === 1;
-    if (!verified) ssl.errClear();
+    calls.tag(0, content + size);
+    calls.update(1, content, content, size);
+    calls.final(2, content + size);
+    const verified = calls.run();
+    if (!verified) this.#ssl.errClear();
     return verified;
   }
 
@@ -186,22 +184,15 @@ export class AeadKey {
     if (context !== 0) this.#ssl.cipherCtxFree(context);
   }
 
-  /** Sets the nonce, IV xor sequence, and authenticates the header. */
-  #begin(memory: Memory, at: number, sequence: number): Pointer {
+  /** Sets the nonce, IV xor sequence, and the header to be authenticated. */
+  #begin(calls: RecordCalls, memory: Memory, at: number, sequence: number): void {
     if (!(Number.isSafeInteger(sequence) && sequence >= 0))
       throw new MeshError(Code.Bug, `Cannot seal or open: ${String(sequence)} is not a sequence number`);
-    const ssl = this.#ssl;
-    const { view, nonce, written } = this.#scratch;
-    const context = this.#live();
+    const { view } = this.#scratch;
     view.setInt32(NONCE, this.#iv0);
     view.setInt32(NONCE + 4, this.#iv1 ^ (sequence / 0x1_0000_0000));
     view.setInt32(NONCE + 8, this.#iv2 ^ sequence);
-    if (
-      ssl.cipherInit(context, 0, 0, 0, nonce, AS_BEFORE) !== 1 ||
-      ssl.cipherUpdate(context, 0, written, memory.address + at, HEADER_BYTES) !== 1
-    )
-      throw opensslBug("EVP_CipherInit_ex");
-    return context;
+    calls.begin(this.#live(), memory.address + at);
   }
 
   #live(): Pointer {

@@ -40,9 +40,6 @@ export interface NativeOpenssl {
     iv: Pointer,
     enc: number,
   ) => number;
-  readonly cipherUpdate: (ctx: Pointer, out: Pointer, outLength: Pointer, data: Pointer, length: number) => number;
-  readonly cipherFinal: (ctx: Pointer, out: Pointer, outLength: Pointer) => number;
-  readonly cipherCtrl: (ctx: Pointer, command: number, n: number, pointer: Pointer) => number;
   readonly aes128Gcm: () => Pointer;
   readonly aes256Gcm: () => Pointer;
   readonly chacha20Poly1305: () => Pointer;
@@ -140,9 +137,6 @@ function ciphers(f: Func) {
     cipherCtxNew: f("EVP_CIPHER_CTX_new", "uint64"),
     cipherCtxFree: f("EVP_CIPHER_CTX_free", "void", "uint64"),
     cipherInit: f("EVP_CipherInit_ex", "int", "uint64", "uint64", "uint64", "uint64", "uint64", "int"),
-    cipherUpdate: f("EVP_CipherUpdate", "int", "uint64", "uint64", "uint64", "uint64", "int"),
-    cipherFinal: f("EVP_CipherFinal_ex", "int", "uint64", "uint64", "uint64"),
-    cipherCtrl: f("EVP_CIPHER_CTX_ctrl", "int", "uint64", "int", "int", "uint64"),
     aes128Gcm: f("EVP_aes_128_gcm", "uint64"),
     aes256Gcm: f("EVP_aes_256_gcm", "uint64"),
     chacha20Poly1305: f("EVP_chacha20_poly1305", "uint64"),
