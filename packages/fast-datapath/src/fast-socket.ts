@@ -33,8 +33,10 @@ const ENDED: CloseReason = { t: "ended" };
 const ABORTED: CloseReason = { t: "aborted" };
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const OVER = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-/** A view of at least this many bytes is pointed to; copying a smaller one costs less than asking for its address. */
+/** A view of at least this many bytes is pointed to; copying a smaller one costs less than asking for its address, */
 const POINTED_BYTES = 2048;
+/** or, of still fewer bytes, than asking whether they lie in the receive memory. */
+const PLACED_BYTES = 256;
 /** What is collected in one batch leaves early when it is more than this, so that `write` can tell whether the kernel is full. */
 const MAX_COLLECTED = 262_144;
 /**
@@ -267,11 +269,11 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
   }
 
   #point(vector: IoVector, bytes: Uint8Array): boolean {
-    const { received } = this.#loop;
-    if (bytes.buffer === received.bytes.buffer)
-      vector.add(received, bytes.byteOffset - received.bytes.byteOffset, bytes.length);
+    const loop = this.#loop;
+    const at = bytes.length < PLACED_BYTES ? -1 : loop.placeOf(bytes);
+    if (at >= 0) vector.add(loop.received, at, bytes.length);
     else if (bytes.length >= POINTED_BYTES) vector.addView(bytes);
-    else return this.#loop.stage(bytes, vector);
+    else return loop.stage(bytes, vector);
     return true;
   }
 
@@ -368,8 +370,7 @@ export class FastSocket implements SocketStream, Pollable, Source, Flushable {
       loop.fill(at + n);
       loop.receivedBytes += n;
       if (n < room && !this.#readToEnd) this.#readable = false; // empty: what comes now makes another edge
-      if (this.#raw === null)
-        handler.onData(new Uint8Array(loop.receivedView.buffer, loop.receivedView.byteOffset + at, n));
+      if (this.#raw === null) handler.onData(loop.view(at, n));
       else this.#raw.received(at, at + n);
       this.#wakeReader();
       return n;

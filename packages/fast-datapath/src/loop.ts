@@ -1,8 +1,9 @@
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IoVector, Memory, Poller, threadSocketFactory } from "@lateen/linux";
-import { OutputBlock, outputBytes } from "@lateen/tls-records";
+import { OutputBlock, outputBytes, putBytes } from "@lateen/tls-records";
 import { BlockPool } from "./out-queue.ts";
 import { Scratch } from "./scratch.ts";
-import { type Cancel, TimerWheel } from "./timer-wheel.ts";
+import type { Cancel } from "./timer-wheel.ts";
+import { Timers } from "./timers.ts";
 import { type Source, Turns } from "./turns.ts";
 
 interface Faulty {
@@ -67,13 +68,12 @@ export class Loop implements Disposable {
   readonly sockets = threadSocketFactory();
   /** Where sockets receive. What lies here is lent to handlers, and good until the next flush. */
   readonly received = new Memory(RECEIVE_BYTES);
-  readonly receivedView: Uint8Array;
   /** Used of it in this batch. */
   #filled = 0;
   readonly #stage = new Memory(STAGE_BYTES);
   #staged = 0;
   readonly #poller = new Poller(MAX_EVENTS);
-  readonly #wheel: TimerWheel;
+  readonly #timers = new Timers();
   readonly #onFault: (fault: unknown) => void;
   readonly #places: (Pollable | null)[] = [];
   readonly #generations: number[] = [];
@@ -86,8 +86,6 @@ export class Loop implements Disposable {
   #sealerCount = 0;
   readonly #sockets: (Flushable | null)[] = [];
   #socketCount = 0;
-  /** When timers were last looked at. */
-  #turnMs: number;
   readonly #vectors: IoVector[] = [];
   readonly #outputs: OutputBlock<Memory>[] = [];
   #outputsMade = 0;
@@ -108,11 +106,8 @@ export class Loop implements Disposable {
   constructor(onFault: (fault: unknown) => void, restAfterMs = REST_AFTER_MS) {
     this.#onFault = onFault;
     this.restAfterMs = restAfterMs;
-    const { buffer, byteOffset, length } = this.received.bytes;
-    this.receivedView = new Uint8Array(buffer, byteOffset, length);
-    this.#turnMs = this.nowMs();
-    this.#wheel = new TimerWheel(this.#turnMs);
     this.turns = new Turns((source) => this.#serve(source));
+    this.register(this.#timers.fd, this.#timers, EPOLLIN | EPOLLET);
   }
 
   nowMs(): number {
@@ -120,7 +115,7 @@ export class Loop implements Disposable {
   }
 
   after(ms: number, run: () => void): Cancel {
-    return this.#wheel.after(this.nowMs(), ms, run);
+    return this.#timers.after(ms, run);
   }
 
   defer(run: () => void): void {
@@ -172,6 +167,16 @@ export class Loop implements Disposable {
     return this.#filled;
   }
 
+  /** What was received at `at`, to be lent. */
+  view(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.received.buffer, this.received.offset + at, length);
+  }
+
+  /** Where lent bytes begin in the receive memory; -1 when they lie elsewhere. A call into the runtime: not for a few bytes. */
+  placeOf(bytes: Uint8Array): number {
+    return bytes.buffer === this.received.buffer ? bytes.byteOffset - this.received.offset : -1;
+  }
+
   /** Takes note that these bytes are in use until the next flush. */
   fill(to: number): void {
     this.#filled = to;
@@ -180,7 +185,7 @@ export class Loop implements Disposable {
   /** Adds a copy of a few bytes to a vector, in memory that is good until the next flush. */
   stage(bytes: Uint8Array, vector: IoVector): boolean {
     if (this.#staged + bytes.length > STAGE_BYTES) return false;
-    this.#stage.bytes.set(bytes, this.#staged);
+    putBytes(this.#stage.bytes, this.#staged, bytes);
     vector.add(this.#stage, this.#staged, bytes.length);
     this.#staged += bytes.length;
     return true;
@@ -291,10 +296,8 @@ export class Loop implements Disposable {
     }
     this.turns.step();
     this.#settle();
-    // Last: whoever waits for bytes does not wait for the clock too.
-    this.#turnMs = this.nowMs();
-    this.#wheel.advance(this.#turnMs, this.attempt);
-    this.#settle();
+    // Last: whoever waits for bytes does not wait for timers.
+    if (this.#timers.advance(this.attempt)) this.#settle();
   }
 
   /** Turns until `stop`. Holds up the thread. */
@@ -318,9 +321,8 @@ export class Loop implements Disposable {
 
   #waitMs(max: number): number {
     if (this.#taskCount > 0 || this.turns.waiting) return 0;
-    const timer = this.#wheel.waitMs(this.#turnMs); // which may be a little past: late by a turn's work, never early
-    if (timer < 0) return max;
-    return max < 0 ? timer : Math.min(timer, max);
+    this.#timers.arm();
+    return max;
   }
 
   /** Runs something for a stream, which it costs when it throws. */
@@ -390,6 +392,7 @@ export class Loop implements Disposable {
     this.#stopped = true;
     for (const pollable of this.#places) pollable?.fault();
     this.#poller[Symbol.dispose]();
+    this.#timers[Symbol.dispose]();
     this.sockets[Symbol.dispose]();
   }
 }

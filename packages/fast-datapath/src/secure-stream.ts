@@ -10,6 +10,9 @@ import type { Flushable, Loop, RawReader } from "./loop.ts";
 import { RestTimer } from "./rest-timer.ts";
 import { MOVED, type RecordsState, type SecureState } from "./stream-state.ts";
 
+/** Fewer bytes are copied into their record wherever they lie: only what may fill one is sealed from its place. */
+const PLACED_BYTES = 2048;
+
 /** A stream of TLS records on top of another stream. One shape for life. */
 export class FastSecureStream implements SecureStream, StreamHandler, RawReader, Flushable {
   readonly peerChainDer: readonly Uint8Array[];
@@ -207,14 +210,13 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
 
   #seal(bytes: Uint8Array): void {
     const { sealer } = this.#records;
-    const { received, receivedView } = this.#loop;
-    if (bytes.buffer === receivedView.buffer) {
+    const from = bytes.length < PLACED_BYTES ? -1 : this.#loop.placeOf(bytes);
+    if (from >= 0) {
       // Just received: sealed from where it lies.
-      const from = bytes.byteOffset - receivedView.byteOffset;
       const to = from + bytes.length;
       for (let at = from; at < to;) {
         const block = this.#block ?? this.#takeBlock();
-        at = sealer.writeFrom(block, received, at, to);
+        at = sealer.writeFrom(block, this.#loop.received, at, to);
         if (at < to) this.#send(block);
       }
       return;
@@ -301,14 +303,13 @@ export class FastSecureStream implements SecureStream, StreamHandler, RawReader,
   #open(memory: Memory, from: number, to: number): void {
     const records = this.#records;
     const { opener } = records;
-    const { buffer, byteOffset } = memory.bytes;
     let at = from;
     this.#rest.touch();
     while (!this.#paused && !this.#aborted && this.#handler !== null) {
       const opened = opener.open(memory, at, to);
       at = opener.at;
       if (opened === Opened.Data) {
-        this.#handler.onData(new Uint8Array(buffer, byteOffset + opener.from, opener.to - opener.from));
+        this.#handler.onData(new Uint8Array(memory.buffer, memory.offset + opener.from, opener.to - opener.from));
         continue;
       }
       if (opened === Opened.End) this.#peerEnded();

@@ -72,14 +72,14 @@ export class TimerWheel {
     }
   }
 
-  /** @returns milliseconds until the next timer may be due, at most one turn of the wheel; -1 when there is none */
-  waitMs(nowMs: number): number {
-    if (this.#count === 0) return -1;
+  /** @returns when the next timer may be due, at most one turn of the wheel ahead; Infinity when there is none */
+  nextMs(): number {
+    if (this.#count === 0) return Infinity;
     let step = Math.max(this.#step + 1, this.#emptyBefore);
     const end = this.#step + 1 + this.#mask;
     while (step < end && this.#slots[step & this.#mask] === null) step += 1;
     this.#emptyBefore = step;
-    return Math.max(0, Math.ceil(step * this.#stepMs - nowMs));
+    return step * this.#stepMs;
   }
 
   #insert(timer: Timer): void {

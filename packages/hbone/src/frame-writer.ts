@@ -1,4 +1,3 @@
-import { part } from "./byte-queue.ts";
 import { FRAME_HEAD_BYTES, Flag, FrameType } from "./constants.ts";
 
 const SLAB_BYTES = 2304; // 256 frame heads
@@ -36,6 +35,8 @@ export function getU32(b: Uint8Array, at: number): number {
 /** Frame heads for DATA. Slices are handed out once and never written again, so they may wait in a carrier's queue. */
 export class HeadSlab {
   #slab: Uint8Array = new Uint8Array(0);
+  /** The slab's: to ask it each time is a call into the runtime. */
+  #buffer = this.#slab.buffer;
   #used = 0;
 
   /** The head of a DATA frame; with `joined`, followed by those first bytes of its payload. */
@@ -43,13 +44,14 @@ export class HeadSlab {
     const bytes = FRAME_HEAD_BYTES + (joined === null ? 0 : joined.length);
     if (this.#used + bytes > this.#slab.length) {
       this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#buffer = this.#slab.buffer;
       this.#used = 0;
     }
     const at = this.#used;
     this.#used += bytes;
     putHead(this.#slab, at, { length, type: FrameType.Data, flags, streamId });
     if (joined !== null) this.#slab.set(joined, at + FRAME_HEAD_BYTES);
-    return part(this.#slab, at, this.#used);
+    return new Uint8Array(this.#buffer, at, bytes);
   }
 
   static joins(bytes: number): boolean {

@@ -43,6 +43,7 @@ export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mou
 export { dup as duplicateFd } from "./libc.ts";
 export { type HeldProcess, holdProcess, reapOrphans } from "./processes.ts";
 export { type CgroupPod, parseCgroupPod, parseListeners, parseStartTime, processStartTime } from "./procfs.ts";
+export { Alarm } from "./alarm.ts";
 export { EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Poller } from "./poller.ts";
 export { type Awaited, type Watch, watchFd, whenReady } from "./readiness.ts";
 export {

@@ -8,6 +8,9 @@ import { native } from "./native.ts";
  */
 export class Memory {
   readonly bytes: Buffer;
+  /** What `bytes` is a view of, and from where on: to ask the view for it is a call into the runtime. */
+  readonly buffer: ArrayBufferLike;
+  readonly offset: number;
   readonly length: number;
   /** Of the first byte. Only for calls of this package, after `checkRange`. */
   readonly address: number;
@@ -15,6 +18,8 @@ export class Memory {
   /** @param size bytes to allocate, not cleared; or a buffer of fixed size to use, which is never transferred or detached */
   constructor(size: number | Buffer) {
     this.bytes = typeof size === "number" ? Buffer.allocUnsafeSlow(size) : size;
+    this.buffer = this.bytes.buffer;
+    this.offset = this.bytes.byteOffset;
     this.length = this.bytes.length;
     this.address = native().addressOf(this.bytes);
   }

@@ -1,3 +1,4 @@
+export { putBytes } from "./copy.ts";
 export { Alert, alertName } from "./alerts.ts";
 export { type Hmac, type TrafficKeys, expandLabel, nextSecret, trafficKeys } from "./key-schedule.ts";
 export { OutputBlock, outputBytes } from "./output-block.ts";

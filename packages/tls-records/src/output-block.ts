@@ -1,4 +1,5 @@
 import { Code, MeshError } from "@lateen/errors";
+import { putBytes } from "./copy.ts";
 import { type Block, HEADER_BYTES, MAX_CONTENT, OVERHEAD, SEALED_RECORD_BYTES } from "./record-format.ts";
 
 /** Kept free at the end of a block, so that key updates and an alert always find room. */
@@ -36,7 +37,7 @@ export class OutputBlock<M extends Block> {
   /** Adds content to the open record; the caller has asked for `room`. */
   append(bytes: Uint8Array, from: number, to: number): void {
     const part = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
-    this.memory.bytes.set(part, this.used + HEADER_BYTES + this.open);
+    putBytes(this.memory.bytes, this.used + HEADER_BYTES + this.open, part);
     this.open += part.length;
   }
 
