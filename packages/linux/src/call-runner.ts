@@ -118,15 +118,16 @@ export function callRunner(): CallRunner | null {
 /** Makes the calls of a list one by one, each a crossing. @param words the list's memory, which begins at `base` */
 export function singly(functions: readonly string[], words: Int32Array, base: number): CallRunner {
   const libc = openKoffi().load(null);
-  const bound = functions.map((name) => libc.func(name, "int64", Array<string>(MAX_ARGUMENTS).fill("uint64")));
+  // As `int`, of which a function may leave anything in the other half of the register.
+  const bound = functions.map((name) => libc.func(name, "int", Array<string>(MAX_ARGUMENTS).fill("uint64")));
   const argument = (word: number): number => words[word + 1]! * TWO_32 + (words[word]! >>> 0); // inside an entry
   return (entries, count) => {
     const first = (entries - base) / ENTRY_BYTES;
     for (let i = 0; i < count; i++) {
       const at = (first + i) * ENTRY_WORDS;
       const values = Array.from({ length: MAX_ARGUMENTS }, (_, k) => argument(at + FIRST_ARGUMENT + 2 * k));
-      const result = Number(bound[first + i]!(...values)); // a call of the list
-      words[at + RESULT] = result | 0;
+      const result = bound[first + i]!(...values) as number; // a call of the list
+      words[at + RESULT] = result;
       if (result !== 1) return i;
     }
     return count;

@@ -20,19 +20,19 @@ export class HotCalls {
   }
 
   recv(fd: number, address: number, length: number): number {
-    const list = this.#list;
-    list.set(RECV, 0, fd);
-    list.set(RECV, 1, address);
-    list.set(RECV, 2, length);
-    return list.call(RECV);
+    return this.#transfer(RECV, fd, address, length);
   }
 
   send(fd: number, address: number, length: number): number {
+    return this.#transfer(SEND, fd, address, length);
+  }
+
+  #transfer(call: number, fd: number, address: number, length: number): number {
     const list = this.#list;
-    list.set(SEND, 0, fd);
-    list.set(SEND, 1, address);
-    list.set(SEND, 2, length);
-    return list.call(SEND);
+    list.set(call, 0, fd);
+    list.set(call, 1, address);
+    list.set(call, 2, length);
+    return list.call(call);
   }
 
   sendmsg(fd: number, header: number): number {
