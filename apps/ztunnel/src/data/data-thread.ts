@@ -61,6 +61,8 @@ function rememberedBaggage(): (workload: Workload) => string {
 
 /** Keepalive, idle tunnels and budgets are looked at this often. */
 const TICK_MS = 1_000;
+/** A thread with load looks whether it is over so often: one that joined the others for a burst is to leave soon after it. */
+const LOOK_MS = 250;
 /** How often a draining thread looks whether its connections are over. */
 const DRAIN_POLL_MS = 50;
 
@@ -75,6 +77,8 @@ export class DataThread {
   readonly #moves: ThreadMoves;
   /** Null where nobody could help. */
   readonly #meter: LoadMeter | null;
+  /** It will be looked at before the next tick. */
+  #looksAgain = false;
   #yields: Yields = "nothing";
 
   constructor(world: ThreadWorld, start: ThreadStart) {
@@ -120,6 +124,13 @@ export class DataThread {
 
   #tellLoad(load: Load | null): void {
     if (load !== null) this.#world.post({ t: "load", load });
+    const meter = this.#meter;
+    if (meter === null || meter.load === "easy" || this.#looksAgain) return;
+    this.#looksAgain = true;
+    this.#world.path.after(LOOK_MS, () => {
+      this.#looksAgain = false;
+      this.#tellLoad(meter.ticked());
+    });
   }
 
   receive(message: ToThread): void {

@@ -63,7 +63,7 @@ export class LoadMeter {
     return RANK[load] > RANK[this.#load] ? (this.#load = load) : null;
   }
 
-  /** To be called about once a second. @returns the load if it has changed */
+  /** To be called about once a second, and more often while there is load. @returns the load if it has changed */
   ticked(): Load | null {
     const now = this.#mark();
     if (now.nowMs - this.#lastTick.nowMs < WINDOW_MS) return null;
