@@ -33,9 +33,9 @@ const ENDED: CloseReason = { t: "ended" };
 const ABORTED: CloseReason = { t: "aborted" };
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const OVER = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-/** A view of at least this many bytes is pointed to; copying a smaller one costs less than asking for its address, */
+/** A view of at least this many bytes is pointed to; copying a smaller one costs less than asking for its address. */
 const POINTED_BYTES = 2048;
-/** or, of still fewer bytes, than asking whether they lie in the receive memory. */
+/** Copying fewer than these costs less than asking whether they lie in the receive memory. */
 const PLACED_BYTES = 256;
 /** What is collected in one batch leaves early when it is more than this, so that `write` can tell whether the kernel is full. */
 const MAX_COLLECTED = 262_144;

@@ -6,7 +6,7 @@ import { openKoffi } from "./native.ts";
 /** One call of a list: the function, six arguments as they lie in registers, and what it returned. In 32-bit words, 64 bytes in all. */
 export const ENTRY_BYTES = 64;
 export const FIRST_ARGUMENT = 2;
-export const MAX_ARGUMENTS = 6;
+const MAX_ARGUMENTS = 6;
 export const RESULT = 14;
 const ENTRY_WORDS = ENTRY_BYTES / 4;
 const TWO_32 = 0x1_0000_0000;
