@@ -219,6 +219,8 @@ describe.skipIf(requireRoot())("the agent", () => {
     expect(waiting).toMatchObject({ status: 504, body: { state: "pending", reason: "no ztunnel connection" } });
     const proxy = ztunnel();
     expect((await enrolled("a")).status).toBe(200);
+    // The pod is enrolled by the answer to its add; the end of the snapshot comes after it.
+    await eventually(() => proxy.seen.length > 1, { what: "the snapshot" });
     expect(proxy.seen).toEqual(["add a +1", "snapshotSent"]);
   });
 
@@ -233,6 +235,7 @@ describe.skipIf(requireRoot())("the agent", () => {
     expect(drift("a")).toEqual([]);
     const second = ztunnel();
     await eventually(() => agent.status("a")?.conditions.listenersAnswer, { what: "the successor" });
+    await eventually(() => second.seen.length > 1, { what: "the snapshot" });
     expect(second.seen).toEqual(["add a +1", "snapshotSent"]);
   });
 
