@@ -11,14 +11,14 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Texts of at most so many bytes are looked for among those that came before: keys, and names that come again and again. */
 const MAX_KNOWN_BYTES = 64;
-const KNOWN = 512;
+const KNOWN = 1024;
+const known: (string | undefined)[] = new Array<undefined>(KNOWN).fill(undefined);
 
 /** Reads one value; thrown `Bad` never leaves `decodeCbor`. */
 class Cursor {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   at = 0;
-  readonly #known: (string | undefined)[] = [];
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -62,11 +62,11 @@ class Cursor {
     let hash = length;
     for (let i = from; i < from + length; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0; // `take` has proven the range
     const slot = hash & (KNOWN - 1);
-    const known = this.#known[slot];
-    if (known !== undefined && this.#isAt(known, from, length)) return known;
+    const last = known[slot];
+    if (last !== undefined && this.#isAt(last, from, length)) return last;
     this.at = from;
     const made = this.#decode(length);
-    this.#known[slot] = made;
+    known[slot] = made;
     return made;
   }
 
@@ -134,12 +134,12 @@ class Cursor {
     for (let i = 0; i < fields; i++) {
       const key = this.value(depth + 1);
       if (typeof key !== "string") throw new Bad("a key is not a text");
-      if (Object.hasOwn(record, key)) throw new Bad("a key comes twice");
       const value = this.value(depth + 1);
       if (key === "__proto__")
         Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
       else record[key] = value;
     }
+    if (Object.keys(record).length !== fields) throw new Bad("a key comes twice");
     return record;
   }
 }

@@ -1,7 +1,9 @@
 import { Code, MeshError } from "@lateen/errors";
 import { FLOAT64, MAX_DEPTH, Major, SIMPLE_FALSE, SIMPLE_NULL, SIMPLE_TRUE } from "./format.ts";
 
-const START_BYTES = 256;
+const START_BYTES = 4096;
+/** One writer's memory is kept for the next, unless it has grown beyond this. */
+const MAX_KEPT_BYTES = 65_536;
 const utf8 = new TextEncoder();
 const bug = (what: string): MeshError => new MeshError(Code.Bug, `Cannot encode plain data: ${what}`);
 
@@ -9,6 +11,10 @@ class Writer {
   #out = new Uint8Array(START_BYTES);
   #view = new DataView(this.#out.buffer);
   #at = 0;
+
+  get worthKeeping(): boolean {
+    return this.#out.length <= MAX_KEPT_BYTES;
+  }
 
   /** Room for as many bytes more. @returns where they begin */
   #take(bytes: number): number {
@@ -74,10 +80,15 @@ class Writer {
     }
   }
 
+  /** A copy of what was written; the writer begins anew. */
   done(): Uint8Array {
-    return this.#out.subarray(0, this.#at);
+    const written = this.#out.slice(0, this.#at);
+    this.#at = 0;
+    return written;
   }
 }
+
+let spare: Writer | null = null;
 
 function write(w: Writer, value: unknown, depth: number): void {
   if (depth > MAX_DEPTH) throw bug(`it is nested deeper than ${MAX_DEPTH}`);
@@ -112,7 +123,10 @@ function writeRecord(w: Writer, value: object, depth: number): void {
  * @see RFC 8949
  */
 export function encodeCbor(value: unknown): Uint8Array {
-  const w = new Writer();
+  const w = spare ?? new Writer();
+  spare = null; // what throws half-way is not used again
   write(w, value, 0);
-  return w.done();
+  const bytes = w.done();
+  if (w.worthKeeping) spare = w;
+  return bytes;
 }

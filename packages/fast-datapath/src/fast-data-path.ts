@@ -13,7 +13,7 @@ import type {
 import type { ByteStream } from "@lateen/byte-stream";
 import { cannotListen } from "@lateen/datapath/internal";
 import { MeshError, type Result } from "@lateen/errors";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, closeStream, errnoOf, setNoDelay } from "@lateen/linux";
+import { EPOLLIN, closeStream, errnoOf, setNoDelay } from "@lateen/linux";
 import { TlsEngine } from "@lateen/tls-handshake";
 import { Dial } from "./dial.ts";
 import { FastListener } from "./fast-listener.ts";
@@ -21,7 +21,6 @@ import { FastMover } from "./fast-mover.ts";
 import { Loop } from "./loop.ts";
 import { secureFast } from "./secure.ts";
 
-const READABLE = EPOLLIN | EPOLLHUP | EPOLLERR;
 /** The same as the portable driver's. */
 const SUITES = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256";
 
@@ -120,12 +119,9 @@ export class FastDataPath implements DataPath, Disposable {
     return this.#loop.nowMs();
   }
 
-  /** Calls `run` when something can be read from a descriptor that is not ours; `run` reads until there is nothing. */
+  /** Calls `run` in each turn in which something can be read from a descriptor that is not ours, or the other end has gone. */
   watch(fd: number, run: () => void): Cancel {
-    const ready = (events: number): void => {
-      if ((events & READABLE) !== 0) run();
-    };
-    const place = this.#loop.register(fd, { ready, fault: () => undefined });
+    const place = this.#loop.register(fd, { ready: run, fault: () => undefined }, EPOLLIN);
     return () => this.#loop.remove(fd, place);
   }
 

@@ -99,7 +99,7 @@ export class HandOver implements Disposable {
 
   /** A pod's listeners from the predecessor, as soon as they are known; the caller owns their descriptors. */
   async listenersOf(uid: string): Promise<readonly PodListener[]> {
-    await this.#rehearsal;
+    await Promise.race([this.#rehearsal, this.#successor?.gone]);
     if (this.#successor !== null) raiseOwnPriority(this.#o.log);
     await this.#successor?.listeners();
     return this.#successor?.takePod(uid) ?? [];

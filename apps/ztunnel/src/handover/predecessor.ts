@@ -100,7 +100,10 @@ export class Predecessor implements Disposable {
   }
 }
 
-/** One hand-over: listeners by this session, then a channel for each data thread, then what has been counted. */
+/**
+ * One hand-over: listeners by this session, then a channel for one data thread after the other, then what has been counted. A move
+ * keeps two threads busy, one on either side: two at a time would stand still for each other.
+ */
 class Giving implements GiverOwner {
   /** Bundles that the successor took, and that it did not. */
   moved = 0;
@@ -186,10 +189,11 @@ class Giving implements GiverOwner {
 
   #supply(): void {
     const { threads, openChannel } = this.#o;
-    for (; this.#credit > 0 && this.#nextThread < threads.count; this.#nextThread++) {
+    if (this.#credit > 0 && this.#nextThread < threads.count && this.#done.size === this.#nextThread) {
       const [own, theirs] = openChannel();
       const key = `thread ${this.#nextThread}`;
       this.#channels.set(key, { index: this.#nextThread, fd: own });
+      this.#nextThread += 1;
       this.#credit -= 1;
       this.#offer({ kind: "connections", key, name: PROCESS, fds: [theirs] }, CHANNEL);
     }

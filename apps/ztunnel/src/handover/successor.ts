@@ -83,6 +83,11 @@ export class Successor implements TakerOwner {
     return this.#version > 0;
   }
 
+  /** Resolves when it has nothing more for us, whether or not it gave everything: nobody else serves its pods then. */
+  get gone(): Promise<unknown> {
+    return this.#over.promise;
+  }
+
   /** Resolves when every pod's listeners are on offer, or when the predecessor is gone. */
   async listeners(): Promise<void> {
     if (!this.#asked && this.open) this.#session.list();

@@ -4,7 +4,7 @@ import { type SeqpacketChannel, seqpacketChannel } from "@lateen/linux";
 
 /** What a channel needs of the loop that it lives in. */
 export interface ChannelLoop {
-  /** Calls `run` whenever something can be read from a descriptor. */
+  /** Calls `run` in each turn in which something can be read from a descriptor. */
   readonly watch: (fd: number, run: () => void) => Cancel;
   readonly after: (ms: number, run: () => void) => Cancel;
   readonly closeFd: (fd: number) => void;
@@ -62,13 +62,12 @@ export class Channel {
     }
   }
 
+  /** One message a turn: what was moved already is served in between. */
   #receive(): void {
-    while (this.#open) {
-      const got = this.#socket.receive(MAX_PIECE_FDS);
-      if (got === null) return;
-      if (got.t === "message") this.#handler.onMessage(got.bytes, got.fds);
-      else return this.#closed(got.t === "end" ? "the other process is gone" : got.why);
-    }
+    const got = this.#socket.receive(MAX_PIECE_FDS);
+    if (got === null) return;
+    if (got.t === "message") this.#handler.onMessage(got.bytes, got.fds);
+    else this.#closed(got.t === "end" ? "the other process is gone" : got.why);
   }
 
   #closed(why: string): void {

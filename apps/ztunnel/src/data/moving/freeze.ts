@@ -157,14 +157,22 @@ export function freezeBundle(world: FreezeWorld, candidate: Candidate): Result<F
   return result;
 }
 
-function describe(world: FreezeWorld, candidate: Candidate, freezer: Freezer): Result<FrozenBundle, string> {
-  const { pod, tunnels } = world;
-  const inside = lookWithin(candidate, tunnels);
-  const all = (pod.thread.connections.of(pod.info.uid) as readonly OpenConnection[]).filter((c) =>
-    candidate.t === "plain"
-      ? c === candidate.connection
-      : carrierOf(c, tunnels) === candidate.tunnel || openingOf(c.awaiting, inside.openings) !== null,
+/** One of the tunnel or inside it, or waiting for it to carry it. */
+function connectionsOf(
+  { pod, tunnels }: FreezeWorld,
+  candidate: Candidate,
+  { openings }: Pick<Within, "openings">,
+): readonly OpenConnection[] {
+  if (candidate.t === "plain") return [candidate.connection];
+  return (pod.thread.connections.of(pod.info.uid) as readonly OpenConnection[]).filter(
+    (c) => carrierOf(c, tunnels) === candidate.tunnel || openingOf(c.awaiting, openings) !== null,
   );
+}
+
+function describe(world: FreezeWorld, candidate: Candidate, freezer: Freezer): Result<FrozenBundle, string> {
+  const { tunnels } = world;
+  const inside = lookWithin(candidate, tunnels);
+  const all = connectionsOf(world, candidate, inside);
   const begins = all.some(({ awaiting }) => awaiting?.t === "answer" && awaiting.inner !== null);
   if (!world.movesInner && (inside.inner.size > 0 || begins)) return fail("it has a tunnel inside it");
   let tunnel: BundleTunnel | null = null;

@@ -7,8 +7,8 @@ import type { MovesWorld, ThreadMoves } from "./thread-moves.ts";
 /** How often everything is moved: until the runtime has compiled what is on the way. */
 const ROUNDS = 24;
 const CHUNK_BYTES = 3_000;
-/** On a thread that has more to do, it is over after this, however far it came. */
-const MAX_MS = 2_000;
+/** On a machine that has more to do, it is over after this, however far it came: in the background it takes from nobody. */
+const MAX_MS = 6_000;
 
 export interface RehearsalWorld extends LittleMeshWorld {
   /** The moves of a thread that serves these pods. */
