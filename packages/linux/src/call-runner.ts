@@ -21,6 +21,7 @@ export function putAddress(words: Int32Array, at: number, value: number): void {
  * Makes the calls of a list in turn, up to the first that returns something else than 1.
  * @param entries address of the first, in memory that holds at least `count`
  * @returns how many returned 1
+ * @see tools/bench/src/cpu-profile.ts, which knows it by the name `crossing`
  */
 export type CallRunner = (entries: number, count: number) => number;
 
@@ -100,7 +101,7 @@ function codeRunner(): CallRunner | null {
   const page = executable(koffi.load(null), codeX64(order.address));
   if (page === null) return null;
   const run = koffi.decode(page, koffi.proto("void", [])) as () => void;
-  return (entries, count) => {
+  return function crossing(entries, count) {
     putAddress(words, 0, entries);
     words[COUNT] = count;
     run();
@@ -121,7 +122,7 @@ export function singly(functions: readonly string[], words: Int32Array, base: nu
   // As `int`, of which a function may leave anything in the other half of the register.
   const bound = functions.map((name) => libc.func(name, "int", Array<string>(MAX_ARGUMENTS).fill("uint64")));
   const argument = (word: number): number => words[word + 1]! * TWO_32 + (words[word]! >>> 0); // inside an entry
-  return (entries, count) => {
+  return function crossing(entries, count) {
     const first = (entries - base) / ENTRY_BYTES;
     for (let i = 0; i < count; i++) {
       const at = (first + i) * ENTRY_WORDS;

@@ -17,39 +17,41 @@ const c = (id: number, functionName: string): CpuProfile["nodes"][number] => ({
   callFrame: { functionName, url: "", lineNumber: -1 },
 });
 
-/** A turn waits, which calls C, and reads by two nodes of one name and line, which are one function; one of them calls C. */
+/**
+ * A turn waits and reads, by two nodes of one name and line, which are one function. Both call C by a list; one of those that read
+ * calls it by a function of its own too.
+ */
 const profile: CpuProfile = {
   nodes: [
     node(1, "(root)", [2]),
     node(2, "turn", [3, 4, 5]),
-    node(3, "read", [7]),
+    node(3, "read", [7, 9]),
     { ...node(3, "read"), id: 4 },
-    {
-      id: 5,
-      callFrame: { functionName: "wait", url: "file:///apps/ztunnel/bundle/1/data/main.js", lineNumber: 1 },
-      children: [6],
-    },
-    c(6, "SSL_new"),
+    node(5, "epollWait", [6]),
+    node(6, "call", [8]),
     c(7, "memcpy"),
+    node(8, "crossing"),
+    node(9, "run", [10]),
+    node(10, "crossing"),
   ],
-  samples: [2, 3, 4, 6, 7, 3],
-  timeDeltas: [900, 10, 20, 30, 1000, 5],
+  samples: [2, 3, 4, 8, 7, 10, 3],
+  timeDeltas: [900, 10, 20, 30, 1000, 5, 3],
 };
 
 describe("a profile, folded", () => {
   test("gives each sample the time until the next one, adds up equal paths and counts sleep apart", () => {
     const { root, sleptUs } = foldProfile(profile);
     expect(sleptUs).toBe(1000);
-    expect(root).toMatchObject({ name: "thread", selfUs: 0, totalUs: 65 });
-    expect(root.children).toMatchObject([{ name: "turn", where: "packages/p/src/a.ts:3", selfUs: 10, totalUs: 65 }]);
-    expect(root.children[0]?.children).toMatchObject([{ name: "read", selfUs: 50, totalUs: 55 }]);
+    expect(root).toMatchObject({ name: "thread", selfUs: 0, totalUs: 68 });
+    expect(root.children).toMatchObject([{ name: "turn", where: "packages/p/src/a.ts:3", selfUs: 10, totalUs: 68 }]);
+    expect(root.children[0]?.children).toMatchObject([{ name: "read", selfUs: 50, totalUs: 58 }]);
   });
 
   test("names the hottest functions first, and calls to C by their callers", () => {
     expect(hottest(foldProfile(profile).root, 3).map(({ name, selfUs }) => [name, selfUs])).toEqual([
       ["read", 50],
       ["turn", 10],
-      ["C in read", 5],
+      ["C in read", 8],
     ]);
   });
 

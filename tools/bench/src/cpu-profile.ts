@@ -31,10 +31,13 @@ interface Folding {
 
 type CallFrame = CpuProfile["nodes"][number]["callFrame"];
 
-/** What the profiler calls a function of C that was called through FFI is some other one's name: the caller says which it is. */
-const inC = ({ functionName, url }: CallFrame): boolean => url === "" && !functionName.startsWith("(");
+/** Calls into C are made by `crossing`, or the profiler calls them by some other function's name: the caller says which it is. */
+const inC = ({ functionName, url }: CallFrame): boolean =>
+  functionName === "crossing" || (url === "" && !functionName.startsWith("("));
+/** Between the caller and C: what makes the call, and wrappers without a name. */
+const WAY_INTO_C: ReadonlySet<string> = new Set(["crossing", "call", "run", ""]);
 /** Here a data thread sleeps until there is something to do; the file is another one when the program runs from a bundle. */
-const isWait = ({ functionName }: CallFrame): boolean => functionName === "wait";
+const WAIT = "epollWait";
 /** The end of a path says enough; of a package, its name too. */
 const shortened = (url: string): string =>
   url.replace(/^file:\/\//, "").replace(/^.*\/(?=(?:packages|apps|node_modules)\/)/, "");
@@ -67,16 +70,21 @@ export function foldProfile(profile: CpuProfile): { readonly root: Frame; readon
   const byId = new Map(profile.nodes.map((n) => [n.id, n]));
   const parents = new Map(profile.nodes.flatMap((n) => (n.children ?? []).map((c) => [c, n.id] as const)));
   const frameOf = (id: number | undefined): CallFrame => byId.get(id ?? -1)?.callFrame ?? NO_FRAME;
+  const callerInto = (id: number): string => {
+    let at = parents.get(id);
+    while (WAY_INTO_C.has(frameOf(at).functionName)) at = parents.get(at!); // it has a frame
+    return frameOf(at).functionName;
+  };
   const sleeps = (id: number): boolean =>
-    frameOf(id).functionName === "(idle)" || (inC(frameOf(id)) && isWait(frameOf(parents.get(id))));
+    frameOf(id).functionName === "(idle)" || (inC(frameOf(id)) && callerInto(id) === WAIT);
   const place = (id: number): Folding => {
     const known = folded.get(id);
     if (known !== undefined) return known;
     const parent = parents.get(id);
     const frame = frameOf(id);
     const { functionName, url, lineNumber } = frame;
-    const where = url === "" ? "" : `${shortened(url)}:${lineNumber + 1}`;
-    const name = inC(frame) ? `C in ${frameOf(parent).functionName}` : functionName || "(anonymous)";
+    const where = url === "" || inC(frame) ? "" : `${shortened(url)}:${lineNumber + 1}`;
+    const name = inC(frame) ? `C in ${callerInto(id)}` : functionName || "(anonymous)";
     const made = parent === undefined ? root : child(place(parent), name, where);
     folded.set(id, made);
     return made;
