@@ -26,6 +26,7 @@ export class Dial implements Pollable {
     this.#loop = loop;
     this.#options = options;
     this.#done = done;
+    loop.exemplars.dial = this;
     this.#stopTimer = loop.after(options.timeoutMs, () => this.#fail(connectTimeout(options)));
     this.#begin();
   }

@@ -99,6 +99,15 @@ export class Loop implements Disposable {
   #stopped = false;
   #closed = false;
 
+  /**
+   * The last that were made of what lives for a moment: while there is one of them, V8 keeps the code that it has compiled for them
+   * when it collects garbage (ADR 0016).
+   */
+  readonly exemplars: { dial: object | null; client: object | null; server: object | null } = {
+    dial: null,
+    client: null,
+    server: null,
+  };
   /** How long a TLS connection stands still before it lets go of its ciphers. */
   readonly restAfterMs: number;
 

@@ -29,6 +29,7 @@ class Handshake implements StreamHandler {
     this.#carrier = carrier;
     this.#done = done;
     this.#machine = t.tls.handshake(options);
+    t.loop.exemplars[options.role] = this;
     const { timeoutMs } = options;
     this.#stopTimer = t.loop.after(timeoutMs, () =>
       this.#fail(handshakeError(`not done within ${timeoutMs} ms`, Code.Timeout)),

@@ -28,6 +28,11 @@ export class LiveConnections {
   /** So many pods, and those without connections are forgotten. */
   #full = LEAST_FULL;
   #size = 0;
+  /**
+   * The last that ended, with all that it led to: while there is one, V8 keeps the code that it has compiled for them when it collects
+   * garbage (ADR 0016).
+   */
+  readonly #exemplars: { inbound: Carried | null; outbound: Carried | null } = { inbound: null, outbound: null };
 
   get size(): number {
     return this.#size;
@@ -43,6 +48,7 @@ export class LiveConnections {
   remove(seat: Seat<Carried>): void {
     if (!seat.taken) return;
     this.#size -= 1;
+    this.#exemplars[seat.member.judged === null ? "outbound" : "inbound"] = seat.member;
     this.#byPod.get(seat.member.uid)?.remove(seat);
   }
 
