@@ -100,13 +100,15 @@ export class Loop implements Disposable {
   #closed = false;
 
   /**
-   * The last that were made of what lives for a moment: while there is one of them, V8 keeps the code that it has compiled for them
-   * when it collects garbage (ADR 0016).
+   * One each of what lives for a moment, or is let go of at rest: while there is one of them, V8 keeps the code that it has compiled
+   * for them when it collects garbage (ADR 0016).
    */
-  readonly exemplars: { dial: object | null; client: object | null; server: object | null } = {
+  readonly exemplars: Record<"dial" | "client" | "server" | "output" | "vector", object | null> = {
     dial: null,
     client: null,
     server: null,
+    output: new OutputBlock(new Memory(outputBytes(1))),
+    vector: new IoVector(1),
   };
   /** How long a TLS connection stands still before it lets go of its ciphers. */
   readonly restAfterMs: number;
