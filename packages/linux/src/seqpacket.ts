@@ -219,16 +219,11 @@ export function connectSeqpacket(path: string): SeqpacketSocket {
 
 class Listener implements SeqpacketListener {
   readonly #fd: number;
-  readonly #path: string;
-  /** Of the path as this made it. */
-  readonly #made: string;
   readonly #watch: Watch;
   readonly #closed = new AbortController();
 
-  constructor(fd: number, path: string) {
+  constructor(fd: number) {
     this.#fd = fd;
-    this.#path = path;
-    this.#made = madeAt(path);
     this.#watch = watchFd(fd);
   }
 
@@ -247,15 +242,7 @@ class Listener implements SeqpacketListener {
     this.#watch[Symbol.dispose]();
     libc.close(this.#fd);
     this.#closed.abort(new MeshError(Code.Unavailable, "Cannot accept: the listener is closed"));
-    // A successor may have bound the path meanwhile: that one stays.
-    if (madeAt(this.#path) === this.#made) fs.rmSync(this.#path, { force: true });
   }
-}
-
-/** Which socket lies at a path. Numbers of files alone are given again at once: a successor's is often the one that it replaced. */
-function madeAt(path: string): string {
-  const now = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
-  return now === undefined ? "" : `${now.ino} ${now.ctimeNs}`;
 }
 
 /** What was there before is removed if it is a socket; anything else is somebody's file. */
@@ -276,7 +263,8 @@ export interface SeqpacketListenOptions {
 }
 
 /**
- * Listens on a path; a socket left behind there is replaced.
+ * Listens on a path; a socket left behind there is replaced. The path stays when the listener is disposed of: nobody can look whether
+ * it is still its own and remove it in one step, and a successor that binds it at this moment would not be found by anybody.
  * @throws MeshError BAD_INPUT when the path is too long or is not a socket, UNAVAILABLE when it cannot be bound
  */
 export function listenSeqpacket(o: SeqpacketListenOptions): SeqpacketListener {
@@ -286,7 +274,7 @@ export function listenSeqpacket(o: SeqpacketListenOptions): SeqpacketListener {
     libc.bind(fd, address);
     fs.chmodSync(o.path, o.mode ?? 0o600);
     libc.listen(fd, o.backlog ?? 16);
-    return new Listener(fd, o.path);
+    return new Listener(fd);
   });
 }
 

@@ -157,8 +157,8 @@ export function freezeBundle(world: FreezeWorld, candidate: Candidate): Result<F
   return result;
 }
 
-/** One of the tunnel or inside it, or waiting for it to carry it. */
-function connectionsOf(
+/** What moves with a candidate: itself, or what its tunnel carries, inside others too, and what waits for a stream of it. */
+function movingWith(
   { pod, tunnels }: FreezeWorld,
   candidate: Candidate,
   { openings }: Pick<Within, "openings">,
@@ -172,7 +172,7 @@ function connectionsOf(
 function describe(world: FreezeWorld, candidate: Candidate, freezer: Freezer): Result<FrozenBundle, string> {
   const { tunnels } = world;
   const inside = lookWithin(candidate, tunnels);
-  const all = connectionsOf(world, candidate, inside);
+  const all = movingWith(world, candidate, inside);
   const begins = all.some(({ awaiting }) => awaiting?.t === "answer" && awaiting.inner !== null);
   if (!world.movesInner && (inside.inner.size > 0 || begins)) return fail("it has a tunnel inside it");
   let tunnel: BundleTunnel | null = null;
