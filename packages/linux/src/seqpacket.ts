@@ -49,7 +49,7 @@ export interface SeqpacketSocket extends Disposable {
   shut(): void;
 }
 
-/** A listening SEQPACKET socket. Disposing of it closes it and removes its path. */
+/** A listening SEQPACKET socket. Disposing of it closes it; its path stays. */
 export interface SeqpacketListener extends Disposable {
   /** The next connection. @throws the signal's reason when it aborts first */
   accept(signal: AbortSignal): Promise<SeqpacketSocket>;
