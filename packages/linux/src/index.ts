@@ -84,7 +84,7 @@ export type { Refusal } from "./openssl/refusal.ts";
 export { TlsLibrary } from "./openssl/tls-library.ts";
 export { type FileMapping, cleanFileMappings, trimMemory } from "./own-memory.ts";
 export { setOwnSlice } from "./own-slice.ts";
-export { threadCpuMs } from "./thread-clock.ts";
+export { threadCpuMs, threadWaitedMs } from "./thread-clock.ts";
 export { Memory, checkRange } from "./memory.ts";
 export {
   type Accepted,

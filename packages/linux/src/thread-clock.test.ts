@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
 import process from "node:process";
+import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
-import { threadCpuMs } from "./thread-clock.ts";
+import { threadCpuMs, threadWaitedMs } from "./thread-clock.ts";
 
 const MODULE = JSON.stringify(new URL("./thread-clock.ts", import.meta.url).href);
 
@@ -31,4 +32,30 @@ test("a thread's clock counts its own work only, and not its sleep", async () =>
   const own = threadCpuMs() - before;
   expect(own).toBeGreaterThanOrEqual(0);
   expect(own).toBeLessThan((user + system) / 1e3 - 50 + 1);
+});
+
+test("threads that are more than the processors wait for one, and each counts its own", async () => {
+  const code = `
+    const { parentPort } = require("node:worker_threads");
+    import(${MODULE}).then(({ threadCpuMs, threadWaitedMs }) => {
+      while (threadCpuMs() < 200);
+      parentPort.postMessage(threadWaitedMs());
+    });`;
+  const before = threadWaitedMs();
+  const workers = Array.from({ length: availableParallelism() + 4 }, () => {
+    return new Worker(code, { eval: true, execArgv: ["--conditions=lateen:source"] });
+  });
+  const waited = await Promise.all(
+    workers.map(
+      (worker) =>
+        new Promise<number>((resolve, reject) => {
+          worker.once("message", resolve);
+          worker.once("error", reject);
+        }),
+    ),
+  );
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  const all = waited.reduce((sum, ms) => sum + ms, 0);
+  expect(all).toBeGreaterThan(20);
+  expect(threadWaitedMs() - before).toBeLessThan(all);
 });

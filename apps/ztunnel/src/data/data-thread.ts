@@ -38,6 +38,8 @@ export interface ThreadWorld {
   readonly duplicateFd: (fd: number) => number;
   /** CPU time of this thread so far. */
   readonly cpuMs: () => number;
+  /** How long it has had work and no processor so far. */
+  readonly waitedMs: () => number;
   /** Bytes that it has received so far. */
   readonly receivedBytes: () => number;
   /** Gives back memory that is only kept in case. */
@@ -114,6 +116,7 @@ export class DataThread {
     this.#meter = start.tellsLoad
       ? new LoadMeter({
           cpuMs: world.cpuMs,
+          waitedMs: world.waitedMs,
           bytes: world.receivedBytes,
           nowMs: () => path.nowMs(),
           connections: () => connections.size,

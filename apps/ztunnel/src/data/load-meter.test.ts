@@ -3,15 +3,17 @@ import { LoadMeter } from "./load-meter.ts";
 
 describe("the load of a thread", () => {
   let cpuMs: number;
+  let waitedMs: number;
   let bytes: number;
   let nowMs: number;
   let connections: number;
   let meter: LoadMeter;
   let asked: number;
   beforeEach(() => {
-    [cpuMs, bytes, nowMs, connections, asked] = [500, 7e9, 10_000, 0, 0];
+    [cpuMs, waitedMs, bytes, nowMs, connections, asked] = [500, 300, 7e9, 10_000, 0, 0];
     meter = new LoadMeter({
       cpuMs: () => (asked++, cpuMs),
+      waitedMs: () => waitedMs,
       bytes: () => bytes,
       nowMs: () => nowMs,
       connections: () => connections,
@@ -43,6 +45,28 @@ describe("the load of a thread", () => {
     expect(meter.ticked()).toBe(load === "easy" ? null : load);
     expect(meter.load).toBe(load);
   });
+
+  test.each([
+    [0.61, 0, 0, "busy"],
+    [0.84, 0, 0, "busy"],
+    [0.3, 0, 201e6, "easy"],
+    [0.4, 0, 201e6, "busy"],
+    [0.7, 128, 0, "crowded"], // it may be at rest again while they are still there
+  ])(
+    "never full while it waits for a processor: %s of one, %i connections and %d bytes: %s",
+    (share, open, received, load) => {
+      pass(1_000, share);
+      waitedMs += 160;
+      connections = open;
+      bytes += received;
+      meter.ticked();
+      expect(meter.load).toBe(load);
+      pass(1_000, share);
+      waitedMs += 140;
+      bytes += received;
+      expect(meter.ticked()).toBe("full");
+    },
+  );
 
   test("a crowd that begins to work is full", () => {
     connections = 500;

@@ -6,6 +6,8 @@ const FULL_SHARE = 0.6;
 const EASY_SHARE = 0.35;
 /** A second received in bulk. So much costs two threads no more than one, and what comes new does not wait behind it. */
 const FULL_BYTES = 200e6;
+/** Of the time, waited for a processor. From here on there is none left for a second thread: the two would take turns. */
+const CONTENDED_SHARE = 0.15;
 /** What so many connections will want nobody knows while they are quiet. */
 const CROWD = 128;
 const EASY_CONNECTIONS = 64;
@@ -16,6 +18,7 @@ const RANK: Readonly<Record<Load, number>> = { easy: 0, busy: 1, crowded: 2, ful
 
 interface Mark {
   readonly cpuMs: number;
+  readonly waitedMs: number;
   readonly bytes: number;
   readonly nowMs: number;
 }
@@ -24,6 +27,8 @@ interface Mark {
 export interface LoadSources {
   /** CPU time of the thread so far. */
   readonly cpuMs: () => number;
+  /** So far the thread had work and no processor. */
+  readonly waitedMs: () => number;
   /** Received so far. */
   readonly bytes: () => number;
   readonly nowMs: () => number;
@@ -32,8 +37,9 @@ export interface LoadSources {
 
 /**
  * How much of a processor a data thread takes. By its CPU time, not by how much it would have liked: where others take the processors
- * a second thread finds none either. No timer of its own: it is asked when a connection comes, for nothing else depends on the answer,
- * and with each tick of the thread. It goes up at once, and down by ticks alone, so that a gap between two bursts is not taken for rest.
+ * a second thread finds none either, and one that waits for its own is never full. No timer of its own: it is asked when a connection
+ * comes, for nothing else depends on the answer, and with each tick of the thread. It goes up at once, and down by ticks alone, so that
+ * a gap between two bursts is not taken for rest.
  */
 export class LoadMeter {
   readonly #of: LoadSources;
@@ -51,7 +57,8 @@ export class LoadMeter {
   }
 
   #mark(): Mark {
-    return { cpuMs: this.#of.cpuMs(), bytes: this.#of.bytes(), nowMs: this.#of.nowMs() };
+    const { cpuMs, waitedMs, bytes, nowMs } = this.#of;
+    return { cpuMs: cpuMs(), waitedMs: waitedMs(), bytes: bytes(), nowMs: nowMs() };
   }
 
   /** @returns the load if it has risen */
@@ -76,7 +83,9 @@ export class LoadMeter {
     const ms = to.nowMs - from.nowMs;
     const share = (to.cpuMs - from.cpuMs) / ms;
     const connections = this.#of.connections();
-    if (share >= FULL_SHARE || (to.bytes - from.bytes) * 1_000 >= FULL_BYTES * ms) return "full";
+    const contended = to.waitedMs - from.waitedMs >= CONTENDED_SHARE * ms;
+    const full = share >= FULL_SHARE || (to.bytes - from.bytes) * 1_000 >= FULL_BYTES * ms;
+    if (full && !contended) return "full";
     if (connections >= CROWD) return "crowded";
     return share < EASY_SHARE && connections < EASY_CONNECTIONS ? "easy" : "busy";
   }

@@ -3,7 +3,7 @@ import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import type { DataPath } from "@lateen/datapath";
 import { FastDataPath, runByBell } from "@lateen/fast-datapath";
-import { closeStream, duplicateFd, setOwnSlice, threadCpuMs } from "@lateen/linux";
+import { closeStream, duplicateFd, setOwnSlice, threadCpuMs, threadWaitedMs } from "@lateen/linux";
 import { collectGarbage } from "../collect-garbage.ts";
 import type { ThreadWork, ToThread } from "../messages.ts";
 import { loadStateFormat } from "../handover/state-format.ts";
@@ -32,6 +32,7 @@ const thread = (path: DataPath, own: Own): DataThread =>
       closeFd: closeStream,
       duplicateFd,
       cpuMs: threadCpuMs,
+      waitedMs: threadWaitedMs,
       stateFormat,
       ...own,
     },

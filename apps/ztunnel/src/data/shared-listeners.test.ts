@@ -37,6 +37,7 @@ class Thread {
       closeFd: closeSync,
       duplicateFd,
       cpuMs: () => this.cpuMs,
+      waitedMs: () => 0,
       receivedBytes: () => this.path.stats.receivedBytes,
       rest: () => undefined,
       watch: null,

@@ -181,6 +181,7 @@ export class Node {
         closeFd: () => undefined,
         duplicateFd: (fd) => fd,
         cpuMs: () => this.cpuMs,
+        waitedMs: () => 0,
         receivedBytes: () => 0,
         rest: () => undefined,
         watch: null,
