@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { createScope } from "@lateen/lifecycle";
-import { listenSeqpacket } from "@lateen/linux";
+import { growDescriptorTable, listenSeqpacket } from "@lateen/linux";
 import { type Logging, createRegistry } from "@lateen/telemetry";
 import { Agent } from "./agent.ts";
 import type { Config } from "./config.ts";
@@ -10,6 +10,9 @@ import { serveApi } from "./http-api.ts";
 import { type IdentityProbe, adminIdentityProbe } from "./identity-probe.ts";
 import { checkKernel } from "./kernel-check.ts";
 import { type Kernel, nodeKernel } from "./node-kernel.ts";
+
+/** Each pod takes three or four. A few hundred pods are what a node has. */
+const DESCRIPTORS = 2_048;
 
 /** What a process gives the agent; `kernel` and `identity` are what there is, unless a test puts something else there. */
 export interface Surroundings {
@@ -34,6 +37,7 @@ export interface RunningAgent extends AsyncDisposable {
  */
 export async function startAgent(config: Config, s: Surroundings): Promise<RunningAgent> {
   const log = s.logging.logger("cni");
+  growDescriptorTable(DESCRIPTORS);
   const unfit = s.kernel === undefined ? checkKernel(config.redirection) : null;
   if (unfit !== null) log.error("pods cannot be captured on this node as it is", { reason: unfit });
   const registry = createRegistry();

@@ -2,12 +2,16 @@ import process from "node:process";
 import { serveHttp } from "@lateen/admin-http";
 import { Code, MeshError } from "@lateen/errors";
 import { createScope } from "@lateen/lifecycle";
+import { growDescriptorTable } from "@lateen/linux";
 import { type ControlOptions, ControlThread } from "./control/control-thread.ts";
 import { keepAtRest } from "./control/rest-keeper.ts";
 import { dataPathDriver } from "./data-path-driver.ts";
 import { kernelProbes, missingPrivilege } from "./control/privileges.ts";
 import { OwnServers } from "./control/own-servers.ts";
 import { adminRoutes, metricsRoutes, readinessRoutes } from "./control/routes.ts";
+
+/** Thousands of connections, one of which each growing of the table would hold up, and with it its whole thread. */
+const DESCRIPTORS = 16_384;
 
 /** A running node proxy. */
 export interface Ztunnel extends AsyncDisposable {
@@ -24,6 +28,8 @@ export interface Ztunnel extends AsyncDisposable {
 export async function startZtunnel(o: Omit<ControlOptions, "onEnd" | "processListeners">): Promise<Ztunnel> {
   const missing = missingPrivilege(kernelProbes(o.config.data.mark));
   if (missing !== null) throw new MeshError(Code.Denied, missing);
+  const system = dataPathDriver("auto", process) === "fast" ? "linux" : "other";
+  if (system === "linux") growDescriptorTable(DESCRIPTORS);
   await using scope = createScope();
   const { promise: ended, resolve: onEnd } = Promise.withResolvers<string | null>();
   const control = scope.own(
@@ -49,7 +55,6 @@ export async function startZtunnel(o: Omit<ControlOptions, "onEnd" | "processLis
   if (await control.takeOver()) await servers.open("once").catch(() => servers.close());
   else await servers.open("once");
   control.start();
-  const system = dataPathDriver("auto", process) === "fast" ? "linux" : "other";
   scope.own(keepAtRest({ restThreads: () => control.restThreads(), system }));
   const owned = scope.move();
   return { ended, drain: () => control.drain(), [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };

@@ -40,6 +40,7 @@ export { IoVector } from "./io-vector.ts";
 export { listeningSockets } from "./listeners.ts";
 export { type PcapFile, createPcapFile, encodePcapHeader, encodePcapPacket } from "./pcap.ts";
 export { type MountPlan, mountBind, mountProc, mountTmpfs, unmount } from "./mounts.ts";
+export { growDescriptorTable } from "./descriptor-table.ts";
 export { dup as duplicateFd } from "./libc.ts";
 export { type HeldProcess, holdProcess, reapOrphans } from "./processes.ts";
 export { type CgroupPod, parseCgroupPod, parseListeners, parseStartTime, processStartTime } from "./procfs.ts";
