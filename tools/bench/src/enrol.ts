@@ -8,6 +8,7 @@ import { generateTokenKey, signLocalToken } from "@lateen/ca";
 import { Code, MeshError } from "@lateen/errors";
 import { createNetns, openRtnetlink, spawnIn } from "@lateen/linux";
 import { sleep } from "@lateen/lifecycle";
+import { appProgram } from "@lateen/local-mesh";
 import { type Machine, describeMachine, machineTime } from "./process-cost.ts";
 import { formatSpread, percentile, type Spread, spread } from "./spread.ts";
 
@@ -144,8 +145,9 @@ class BenchNode implements Disposable {
 
   #program(app: string, env: Readonly<Record<string, string>>): void {
     const entry = fileURLToPath(new URL(`../../../apps/${app}/src/main.ts`, import.meta.url));
-    const child = spawnIn({ netns: this.#netns }, process.execPath, ["--conditions=lateen:source", entry], {
-      env: { PATH: "", RUST_LOG: "warn", LOG_LEVEL: "warn", ...env },
+    const run = appProgram(entry);
+    const child = spawnIn({ netns: this.#netns }, run.program, run.args, {
+      env: { PATH: "", ...run.env, RUST_LOG: "warn", LOG_LEVEL: "warn", ...env },
       stdio: ["ignore", "ignore", "inherit"],
     });
     this.#children.push(child);
