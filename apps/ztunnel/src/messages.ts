@@ -105,9 +105,9 @@ export interface OwnListeners {
 
 /**
  * What a data thread has to do. Whatever comes new is better off elsewhere when it is `full`, or `crowded`: it carries so many
- * connections that it may be full at any moment.
+ * connections that it may be full at any moment. Not when it is `contended`, and waits for a processor that others have.
  */
-export type Load = "easy" | "busy" | "crowded" | "full";
+export type Load = "easy" | "busy" | "contended" | "crowded" | "full";
 
 /** Connections to leave to others: of tunnels there are few, and each may bring much. */
 export type Yields = "nothing" | "tunnels" | "everything";

@@ -52,6 +52,20 @@ test("a crowded thread yields at once, and another accepts on its listeners, unt
   expect([said(), threads.state.accepting, vi.getTimerCount()]).toEqual([["1 accept-no-more"], 1, 0]);
 });
 
+test("one that would be missed again waits until it may find a processor", async () => {
+  threads.heard(0, "full");
+  await answer();
+  threads.heard(0, "contended");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(said()).toEqual(["0 yields tunnels", "1 accept 100", "0 yields nothing", "1 accept-no-more"]);
+  threads.heard(0, "full");
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect(said()).toEqual([]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  await answer();
+  expect(said()).toEqual(["0 yields tunnels", "1 accept 101"]);
+});
+
 test("each that joins gets descriptors of its own", async () => {
   threads.heard(0, "crowded");
   await answer();

@@ -1,7 +1,7 @@
 import type { Load, OwnListeners, ToThread } from "../messages.ts";
 import { AcceptPolicy, type Accepting } from "./accepting.ts";
 
-/** Between two looks whether fewer would do. */
+/** Between two looks whether fewer would do, or one more. */
 const SETTLE_MS = 250;
 
 /** The data threads, as whoever says which of them accept needs them. */
@@ -40,7 +40,7 @@ export class AcceptingThreads implements Disposable {
 
   heard(index: number, load: Load): void {
     if (this.#closed) return;
-    this.#policy.heard(index, load);
+    this.#policy.heard(index, load, performance.now());
     this.#apply();
   }
 
@@ -63,10 +63,10 @@ export class AcceptingThreads implements Disposable {
   }
 
   #settleLater(): void {
-    if (this.#now.threads === 1 || this.#timer !== null || this.#closed) return;
+    if (!this.#policy.unsettled || this.#timer !== null || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#policy.settle();
+      this.#policy.settle(performance.now());
       this.#apply();
     }, SETTLE_MS).unref();
   }

@@ -15,17 +15,23 @@ export interface Accepting {
 const YIELDS: Readonly<Record<Load, Yields>> = {
   easy: "nothing",
   busy: "nothing",
+  contended: "nothing",
   crowded: "everything",
   full: "tunnels",
 };
 
+/** A thread that found no processor is not missed sooner than this. */
+const RETRY_MS = 10_000;
+
 /**
  * Says who accepts: as few threads as can carry what there is, for each that is awake for the same work finds less to do at a time.
- * When all of them are full or crowded one more joins at once; when all could rest the last one leaves, at a settling.
+ * When all of them are full or crowded one more joins at once; when all could rest, or take turns with others for the processors, the
+ * last one leaves, at a settling.
  */
 export class AcceptPolicy {
   readonly #loads: Load[];
   #threads = 1;
+  #notBeforeMs = 0;
 
   /** @param count threads that there are, at least 1 */
   constructor(count: number) {
@@ -37,15 +43,34 @@ export class AcceptPolicy {
   }
 
   /** A thread's load has changed. */
-  heard(index: number, load: Load): void {
+  heard(index: number, load: Load, nowMs: number): void {
     if (this.#loads[index] === undefined) return;
     this.#loads[index] = load;
-    while (this.#haveEnough && this.#threads < this.#loads.length) this.#threads += 1;
+    this.#joinIfMissed(nowMs);
   }
 
-  /** To be called now and then while more than one accepts. */
-  settle(): void {
-    if (this.#threads > 1 && this.#who.every((load) => load === "easy")) this.#threads -= 1;
+  /** To be called now and then while `unsettled`. */
+  settle(nowMs: number): void {
+    const who = this.#who;
+    if (who.length > 1 && who.every((load) => load === "easy" || load === "contended")) {
+      this.#threads -= 1;
+      if (who.includes("contended")) this.#notBeforeMs = nowMs + RETRY_MS;
+    }
+    this.#joinIfMissed(nowMs);
+  }
+
+  /** Whether a settling may change who accepts. */
+  get unsettled(): boolean {
+    return this.#threads > 1 || this.#isMissed;
+  }
+
+  #joinIfMissed(nowMs: number): void {
+    while (this.#isMissed && (nowMs >= this.#notBeforeMs || this.#who.includes("crowded"))) this.#threads += 1;
+  }
+
+  /** Whether the next thread is. */
+  get #isMissed(): boolean {
+    return this.#haveEnough && this.#threads < this.#loads.length;
   }
 
   get #who(): readonly Load[] {

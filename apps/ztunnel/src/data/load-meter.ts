@@ -14,7 +14,7 @@ const EASY_CONNECTIONS = 64;
 /** Less says nothing. */
 const WINDOW_MS = 100;
 
-const RANK: Readonly<Record<Load, number>> = { easy: 0, busy: 1, crowded: 2, full: 3 };
+const RANK: Readonly<Record<Load, number>> = { easy: 0, busy: 1, contended: 2, crowded: 3, full: 4 };
 
 interface Mark {
   readonly cpuMs: number;
@@ -37,7 +37,7 @@ export interface LoadSources {
 
 /**
  * How much of a processor a data thread takes. By its CPU time, not by how much it would have liked: where others take the processors
- * a second thread finds none either, and one that waits for its own is never full. No timer of its own: it is asked when a connection
+ * a second thread finds none either, and one that waits for its own is contended, never full. No timer of its own: it is asked when a connection
  * comes, for nothing else depends on the answer, and with each tick of the thread. It goes up at once, and down by ticks alone, so that
  * a gap between two bursts is not taken for rest.
  */
@@ -87,6 +87,7 @@ export class LoadMeter {
     const full = share >= FULL_SHARE || (to.bytes - from.bytes) * 1_000 >= FULL_BYTES * ms;
     if (full && !contended) return "full";
     if (connections >= CROWD) return "crowded";
+    if (contended) return "contended";
     return share < EASY_SHARE && connections < EASY_CONNECTIONS ? "easy" : "busy";
   }
 }
