@@ -104,6 +104,19 @@ describe.skipIf(requireRoot())("a hand-over that goes wrong", () => {
     expect(await which(carry)).toEqual(left);
   });
 
+  test("a predecessor may be killed while its successor still rehearses", TIMEOUT, async () => {
+    const successor = await ztunnels.next("node-1", { NEXT_BY: "1" });
+    await ztunnels.says(successor, /a predecessor hands over/);
+    await mesh.kill("ztunnel-node-1");
+    await eventually(() => flows.every((flow) => flow.problem !== null), { what: "what it carried to have ended" });
+    noneWrong();
+    await traffic.successes(5);
+    // The daemon has started its own again meanwhile: it has taken over in turn, or found nobody yet and serves beside it.
+    successor.kill("SIGTERM");
+    expect(await ztunnels.ended(successor)).toBe(0);
+    await traffic.successes(5);
+  });
+
   test(
     "killed with no successor, its connections end at once on either side, and the next one serves",
     TIMEOUT,

@@ -23,6 +23,7 @@ class Writer {
     if (need > this.#out.length) {
       const grown = new Uint8Array(Math.max(need, 2 * this.#out.length));
       grown.set(this.#out.subarray(0, at));
+      this.#out.fill(0, 0, at);
       this.#out = grown;
       this.#view = new DataView(grown.buffer);
     }
@@ -80,9 +81,10 @@ class Writer {
     }
   }
 
-  /** A copy of what was written; the writer begins anew. */
+  /** A copy of what was written; the writer begins anew, and keeps nothing of it: keys of connections go through here. */
   done(): Uint8Array {
     const written = this.#out.slice(0, this.#at);
+    this.#out.fill(0, 0, this.#at);
     this.#at = 0;
     return written;
   }
