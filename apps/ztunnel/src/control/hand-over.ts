@@ -78,7 +78,6 @@ export class HandOver implements Disposable {
     }
     const { pid } = this.#successor.predecessor;
     if (await this.#successor.connect(signal)) {
-      log.info("a predecessor hands over", { pid });
       this.#rehearsal = rehearseHandOver(threads, log);
       return true;
     }
