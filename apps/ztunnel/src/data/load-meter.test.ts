@@ -48,23 +48,25 @@ describe("the load of a thread", () => {
 
   test.each([
     [0.61, 0, 0, "contended"],
-    [0.1, 0, 201e6, "contended"],
+    [0.1, 0, 0, "contended"],
     [0.7, 128, 0, "crowded"], // it may be at rest again while they are still there
+    [0.3, 0, 201e6, "full"], // two threads do it for no more than one
   ])(
-    "never full while it waits for a processor: %s of one, %i connections and %d bytes: %s",
+    "while it waits for a processor, and has %s of one, %i connections and %d bytes: %s",
     (share, open, received, load) => {
       pass(1_000, share);
       waitedMs += 160;
       connections = open;
       bytes += received;
-      meter.ticked();
-      expect(meter.load).toBe(load);
-      pass(1_000, share);
-      waitedMs += 140;
-      bytes += received;
-      expect(meter.ticked()).toBe("full");
+      expect(meter.ticked()).toBe(load);
     },
   );
+
+  test("one that waits a little only is full", () => {
+    pass(1_000, 0.7);
+    waitedMs += 140;
+    expect(meter.ticked()).toBe("full");
+  });
 
   test("a crowd that begins to work is full", () => {
     connections = 500;

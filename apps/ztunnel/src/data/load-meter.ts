@@ -37,7 +37,7 @@ export interface LoadSources {
 
 /**
  * How much of a processor a data thread takes. By its CPU time, not by how much it would have liked: where others take the processors
- * a second thread finds none either, and one that waits for its own is contended, never full. No timer of its own: it is asked when a connection
+ * a second thread finds none either, and one that waits for its own is contended, full only of bulk. No timer of its own: it is asked when a connection
  * comes, for nothing else depends on the answer, and with each tick of the thread. It goes up at once, and down by ticks alone, so that
  * a gap between two bursts is not taken for rest.
  */
@@ -84,8 +84,7 @@ export class LoadMeter {
     const share = (to.cpuMs - from.cpuMs) / ms;
     const connections = this.#of.connections();
     const contended = to.waitedMs - from.waitedMs >= CONTENDED_SHARE * ms;
-    const full = share >= FULL_SHARE || (to.bytes - from.bytes) * 1_000 >= FULL_BYTES * ms;
-    if (full && !contended) return "full";
+    if ((to.bytes - from.bytes) * 1_000 >= FULL_BYTES * ms || (share >= FULL_SHARE && !contended)) return "full";
     if (connections >= CROWD) return "crowded";
     if (contended) return "contended";
     return share < EASY_SHARE && connections < EASY_CONNECTIONS ? "easy" : "busy";
