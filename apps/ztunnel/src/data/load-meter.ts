@@ -37,9 +37,9 @@ export interface LoadSources {
 
 /**
  * How much of a processor a data thread takes. By its CPU time, not by how much it would have liked: where others take the processors
- * a second thread finds none either, and one that waits for its own is contended, full only of bulk. No timer of its own: it is asked when a connection
- * comes, for nothing else depends on the answer, and with each tick of the thread. It goes up at once, and down by ticks alone, so that
- * a gap between two bursts is not taken for rest.
+ * a second thread finds none either, and one that waits for its own is contended, full only of bulk. No timer of its own: it is asked
+ * when a connection comes, for nothing else depends on the answer, and with each tick of the thread. It goes up at once, and down by
+ * ticks alone, so that a gap between two bursts is not taken for rest.
  */
 export class LoadMeter {
   readonly #of: LoadSources;
