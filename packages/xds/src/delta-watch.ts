@@ -27,7 +27,7 @@ export class DeltaWatch {
   readonly #asked = new Set<string>();
   /** Names asked for that were not answered yet. */
   #fresh = new Set<string>();
-  /** Of what was sent on demand: name to version. */
+  /** Of what was sent on demand: name to version, empty where that is not to be relied on. */
   readonly #sent = new Map<string, string>();
   /** What a wildcard client says it has, until its first response. */
   #resume: ReadonlyMap<string, string> | null = null;
@@ -224,12 +224,12 @@ export class DeltaWatch {
     return item !== null && isFor(item, this.#c.served, this.#c.scope);
   }
 
-  /** Asked for anew it is sent anew, whatever the client had. */
+  /** Asked for anew it is sent anew, whatever the client had; that it has something is still so. */
   #ask(name: string): void {
     if (this.#asked.has(name)) return;
     this.#asked.add(name);
     this.#fresh.add(name);
-    this.#sent.delete(name);
+    if (this.#sent.has(name)) this.#sent.set(name, "");
   }
 
   #subscribe(names: readonly string[], not: readonly string[]): void {

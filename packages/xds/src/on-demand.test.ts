@@ -118,6 +118,17 @@ class World {
 const put = (s: Extract<Step, { t: "put" }>): ReturnType<typeof entry> =>
   entry(`${s.version}${s.local ? " here" : ""}`, { aliases: [aliasOf(s.name)], node: s.local ? NODE : "there" });
 
+test("what a client has for its node is told gone, although it asked for it and left meanwhile", () => {
+  const world = new World();
+  world.act({ t: "put", name: "d", version: "1", local: true });
+  world.act({ t: "deliver" });
+  world.act({ t: "ask", name: "d" });
+  world.act({ t: "leave", name: "d" });
+  world.act({ t: "delete", name: "d" });
+  world.settle();
+  expect(world.held).toEqual(new Map());
+});
+
 test("whatever happens, a client that asks by name ends with what it asked for and what is of its node", () =>
   fc.assert(
     fc.property(fc.array(arbStep, { maxLength: 40 }), (steps) => {
