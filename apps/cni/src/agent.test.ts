@@ -180,7 +180,7 @@ describe.skipIf(requireRoot())("the agent", () => {
   test("enrols a pod: rules in the kernel, proxy told with the namespace, all three conditions", async () => {
     await start();
     const proxy = ztunnel();
-    expect((await put(entry("a"))).body.pods).toHaveLength(1);
+    expect((await put(entry("a"))).body).toMatchObject({ wanted: 1 });
     expect(await enrolled("a")).toEqual({
       status: 200,
       body: {
